@@ -1,0 +1,135 @@
+"""The values of a site: Tree, Settings, Version, ReleaseId, Record, Release. No disk is touched here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .errors import UsageError
+
+RESERVED_NAMES = frozenset({"run", "REVISION"})
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_ID = re.compile(r"[0-9]{14}")
+
+
+class ReleaseId(str):
+    """`YYYYMMDDHHMMSS` in UTC, or a number counted up from one: ids only grow, and text order is their order."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> ReleaseId:
+        if not cls.valid(text):
+            raise ValueError(f"not a release id: {text!r}")
+        return cls(text)
+
+    @staticmethod
+    def valid(text: str) -> bool:
+        return _ID.fullmatch(text) is not None
+
+    @classmethod
+    def next(cls, now: datetime, highest: ReleaseId | None) -> ReleaseId:
+        """The larger of now and one more than `highest`, which a clock set back cannot undo."""
+        here = int(now.astimezone(UTC).strftime("%Y%m%d%H%M%S"))
+        return cls(f"{max(here, int(highest) + 1 if highest else 0):014d}")
+
+
+def tree_name(text: str) -> str:
+    """`text`, if it may name a tree; `UsageError` otherwise."""
+    if text in RESERVED_NAMES:
+        raise UsageError(
+            f"{text!r} is a reserved name and cannot name a tree", hint="choose another: copy NAME=SRC:DEST"
+        )
+    if not _NAME.fullmatch(text):
+        raise UsageError(
+            f"{text!r} cannot name a tree: letters, digits, '.', '_' and '-' only, at most 100",
+            hint="choose a name: copy NAME=SRC:DEST",
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """One directory tree of a site.
+
+    `path` is its public path (absolute; None: it is served at SITE/current/NAME only), `trees_dir` where its versions
+    are if that is not in SITE. `shared` holds paths relative to the tree; one that ends in `/` is a directory.
+    `exclude` are gitignore patterns for the source, `touch` relative paths that get a fresh inode and time in every
+    release, `ignore` names (fnmatch) that are no strays.
+    """
+
+    name: str
+    path: Path | None = None
+    trees_dir: Path | None = None
+    shared: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    touch: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ("__pycache__",)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for a whole site. The only place where these defaults are written."""
+
+    keep_releases: int = 5
+    grace: float = 60.0
+    group: str | None = None
+    after_switch: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One sealed, never-changing content of one tree.
+
+    `digest` (hex SHA-256) is that of the content, times aside; `manifest` that of the manifest file's bytes. `files`
+    counts files and symlinks, `bytes` is the sum of the files' sizes.
+    """
+
+    tree: str
+    id: ReleaseId
+    digest: str
+    manifest: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What says that a release exists. `kind` is `deployed` or `adopted`; `repeats` names an older release whose
+    versions this one has again."""
+
+    id: ReleaseId
+    versions: Mapping[str, Version]
+    sealed_at: datetime
+    kind: str = "deployed"
+    by: str = ""
+    label: str | None = None
+    revision: str | None = None
+    repeats: ReleaseId | None = None
+
+    def same_versions(self, other: Record, trees: Mapping[str, Tree]) -> bool:
+        """Whether both have the same version of each of these trees."""
+        return all(self.version_id(name) == other.version_id(name) for name in trees)
+
+    def version_id(self, tree: str) -> ReleaseId | None:
+        version = self.versions.get(tree)
+        return version.id if version else None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A sealed release: `release["conf"]` is the real directory of its version of that tree."""
+
+    record: Record
+    root: Path
+    dirs: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def id(self) -> ReleaseId:
+        return self.record.id
+
+    def __getitem__(self, tree: str) -> Path:
+        return self.dirs[tree]
