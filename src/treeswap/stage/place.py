@@ -1,0 +1,294 @@
+"""Making a version at its final path: hard links of what stayed as it was, copies of the rest."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import defaultdict
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from treeswap import durable
+from treeswap.errors import Failed, NoSpace, SourceRefused
+from treeswap.manifest import Entry, Manifest
+from treeswap.outcomes import Event, FileCounts, Listener, silent
+from treeswap.scan import Descent, NotReadable, open_root
+from treeswap.scan.reading import Attributes, attributes_hash, open_file, read_attributes, words
+
+from .filecopy import copy_file, dress, file_entry, new_file
+from .plan import TreeWork
+from .remove import remove
+from .times import Times
+
+_REPORT_EVERY = 256
+_LINK_REFUSED = {errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOENT, errno.EACCES, errno.EOPNOTSUPP}
+_PRIVATE = 0o700
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def place(
+    work: TreeWork, destination: Path, *, now: datetime, last_seal_ns: int | None, listener: Listener = silent
+) -> tuple[Manifest, FileCounts]:
+    """Makes the version that `work` describes at `destination`, where nothing may be.
+
+    `now` is the time of the deploy, `last_seal_ns` when a version of this tree was last sealed. Whatever is raised,
+    the destination is gone again: `SourceRefused` if the source changed or does not hold still, `NoSpace`, and `Failed`
+    for the rest.
+    """
+    what = f"the new version of {work.tree.name}"
+    try:
+        destination.mkdir(_PRIVATE)
+    except OSError as error:
+        raise not_made(error, what, destination) from error
+    try:
+        times = Times((now - _EPOCH) // timedelta(microseconds=1) * 1000, last_seal_ns, first=work.base is None)
+        with _Placing(work, destination, times, listener) as placing:
+            return placing.run()
+    except BaseException as error:
+        with suppress(OSError, Failed):
+            remove(destination)
+        if isinstance(error, OSError):
+            raise not_made(error, what, destination) from error
+        raise
+
+
+def not_made(error: OSError, what: str, destination: Path) -> Failed:
+    """What to raise when the filesystem of `destination` does not take what is being made there."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = f"make room on the filesystem of {destination.parent}"
+        return NoSpace(f"there is no space left for {what}", hint=hint, cause=error)
+    return Failed(f"{what} cannot be made at {destination}", cause=error)
+
+
+class _Side:
+    """A directory walked down beside the new version. Where it has no such directory, it has nothing below either."""
+
+    def __init__(self, root_fd: int | None) -> None:
+        self._way = None if root_fd is None else Descent(root_fd)
+        self._lost = 0 if self._way else 1
+
+    @property
+    def fd(self) -> int | None:
+        return None if self._lost or self._way is None else self._way.fd
+
+    def enter(self, name: bytes) -> OSError | None:
+        """Goes down; the reason if there is nothing there."""
+        if self._lost or self._way is None:
+            self._lost += 1
+            return None
+        try:
+            self._way.enter(name)
+        except OSError as refusal:
+            self._lost += 1
+            return refusal
+        return None
+
+    def leave(self) -> None:
+        if self._lost or self._way is None:
+            self._lost -= 1
+        else:
+            self._way.leave()
+
+    def close(self) -> None:
+        if self._way:
+            self._way.close()
+
+
+class _Placing:
+    """One making of a version: the source, the base and the new version are walked down side by side."""
+
+    def __init__(self, work: TreeWork, destination: Path, times: Times, listener: Listener) -> None:
+        self._work = work
+        self._times = times
+        self._listener = listener
+        self._base_entries = work.base.manifest.entries if work.base else {}
+        self._linked = work.linked
+        self._children = _by_directory(work)
+        self._placed: dict[bytes, Entry] = {}
+        self._counted = [0, 0]
+        self._source = _Side(work.source.open())
+        self._base = _Side(None)
+        self._target = Descent(open_root(destination))
+        if self._linked and work.base:
+            with suppress(OSError):
+                self._base = _Side(open_root(work.base.directory))
+
+    def __enter__(self) -> _Placing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for way in (self._source, self._base, self._target):
+            way.close()
+
+    def run(self) -> tuple[Manifest, FileCounts]:
+        self._disinherit()
+        self._fill(b"")
+        entered: list[tuple[bytes, list[bytes]]] = [(b"", self._directories_in(b""))]
+        while entered:
+            path, below = entered[-1]
+            if below:
+                path = below.pop()
+                self._enter(path)
+                self._fill(path)
+                entered.append((path, self._directories_in(path)))
+            else:
+                entered.pop()
+                self._finish(path)
+                if entered:
+                    for way in (self._source, self._base, self._target):
+                        way.leave()
+        linked, copied = self._counted
+        self._listener(Event("stage", self._work.tree.name, linked + copied, linked + copied))
+        return Manifest(self._placed), FileCounts(linked, copied, self._work.counts.removed)
+
+    def _disinherit(self) -> None:
+        """Frees the new directory, and so all that it will hold, of the group and ACLs that its parent hands down."""
+        fd = self._target.fd
+        os.fchown(fd, -1, os.getegid())
+        os.fchmod(fd, _PRIVATE)
+        for name in ("system.posix_acl_default", "system.posix_acl_access"):
+            with suppress(OSError):
+                os.removexattr(fd, name)
+
+    def _directories_in(self, path: bytes) -> list[bytes]:
+        return [below for below in self._children[path] if self._work.wanted[below].kind == "d"]
+
+    def _enter(self, path: bytes) -> None:
+        name = _name(path)
+        refusal = self._source.enter(name)
+        if refusal is not None and self._work.wanted[path].origin == "source":
+            raise self._changed(path, words(refusal)) from refusal
+        self._base.enter(name)
+        os.mkdir(name, _PRIVATE, dir_fd=self._target.fd)
+        self._target.enter(name)
+
+    def _fill(self, directory: bytes) -> None:
+        """Makes the files and symlinks of the directory that this is in."""
+        total = len(self._work.wanted)
+        for path in self._children[directory]:
+            entry = self._work.wanted[path]
+            if entry.kind == "d":
+                continue
+            if path in self._linked and self._link(path):
+                self._counted[0] += 1
+                self._placed[path] = self._base_entries[path]._replace(origin=entry.origin)
+            else:
+                self._counted[1] += 1
+                self._placed[path] = self._file(path, entry) if entry.kind == "f" else self._symlink(path, entry)
+            if sum(self._counted) % _REPORT_EVERY == 0:
+                self._listener(Event("stage", self._work.tree.name, sum(self._counted), total))
+
+    def _link(self, path: bytes) -> bool:
+        """A hard link of what the base has there, if that is still what was sealed and may be linked."""
+        name, sealed, base_fd = _name(path), self._base_entries[path], self._base.fd
+        if base_fd is None:
+            return False
+        try:
+            status = os.stat(name, dir_fd=base_fd, follow_symlinks=False)
+            if not _is_as_sealed(status, sealed):
+                return False
+            durable.link(name, base_fd, name, self._target.fd)
+        except OSError as error:
+            if error.errno in _LINK_REFUSED:
+                return False
+            raise
+        return True
+
+    def _file(self, path: bytes, planned: Entry) -> Entry:
+        name = _name(path)
+        if self._source.fd is None:
+            raise self._changed(path, "its directory is gone")
+        try:
+            source_fd = open_file(name, self._source.fd)
+            try:
+                target_fd = new_file(name, self._target.fd)
+                try:
+                    return self._filled(path, planned.origin, source_fd, target_fd)
+                finally:
+                    os.close(target_fd)
+            finally:
+                os.close(source_fd)
+        except NotReadable as reason:
+            raise self._changed(path, str(reason)) from reason
+
+    def _filled(self, path: bytes, origin: str, source_fd: int, target_fd: int) -> Entry:
+        read_at, content = copy_file(source_fd, target_fd)
+        entry = file_entry(content, origin, as_root=self._work.as_root)
+        self._work.cache.learn(path, content.status, read_at, entry.content, entry.xattrs)
+        return dress(
+            target_fd,
+            entry,
+            content.attributes,
+            atime_ns=content.status.st_atime_ns,
+            mtime_ns=self._time_of(path, entry),
+            what=self._what(path),
+        )
+
+    def _time_of(self, path: bytes, entry: Entry) -> int:
+        touched = path in self._work.touched
+        return self._times.of_file(entry.mtime_ns, entry, self._base_entries.get(path), touched=touched)
+
+    def _what(self, path: bytes) -> str:
+        return f"{os.fsdecode(path) or 'the directory'} of {self._work.tree.name}"
+
+    def _symlink(self, path: bytes, entry: Entry) -> Entry:
+        name = _name(path)
+        durable.symlink(entry.content, name, self._target.fd)
+        if entry.uid is not None and entry.gid is not None:
+            os.chown(name, entry.uid, entry.gid, dir_fd=self._target.fd, follow_symlinks=False)
+        mtime_ns = self._time_of(path, entry)
+        os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=self._target.fd, follow_symlinks=False)
+        status = os.stat(name, dir_fd=self._target.fd, follow_symlinks=False)
+        return entry._replace(mtime_ns=status.st_mtime_ns)
+
+    def _finish(self, path: bytes) -> None:
+        """Gives a directory what would be in the way, or would not last, while it is filled."""
+        planned = self._work.wanted[path]
+        attributes: Attributes = ()
+        if planned.xattrs and self._source.fd is not None:
+            try:
+                attributes = read_attributes(self._source.fd)
+            except NotReadable as reason:
+                raise self._changed(path, str(reason)) from reason
+        entry = planned._replace(xattrs=attributes_hash(attributes))
+        made = planned.origin == "shared"
+        mtime_ns = self._times.of_directory(
+            self._times.deploy_ns if made else planned.mtime_ns,
+            self._base_entries.get(path),
+            touched=path in self._work.touched,
+        )
+        self._placed[path] = dress(
+            self._target.fd, entry, attributes, atime_ns=mtime_ns, mtime_ns=mtime_ns, what=self._what(path)
+        )
+
+    def _changed(self, path: bytes, reason: str) -> SourceRefused:
+        return SourceRefused(
+            f"{os.fsdecode(path) or '.'} in {self._work.source} cannot be copied: {reason}",
+            hint="try again when nothing writes to the source",
+        )
+
+
+def _by_directory(work: TreeWork) -> dict[bytes, list[bytes]]:
+    children: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for path in work.wanted:
+        if path:
+            children[path.rpartition(b"/")[0]].append(path)
+    return children
+
+
+def _name(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
+
+
+def _is_as_sealed(status: os.stat_result, sealed: Entry) -> bool:
+    """Whether a file of the base, by its status, is what its manifest says."""
+    return (
+        status.st_mtime_ns == sealed.mtime_ns
+        and stat.S_IMODE(status.st_mode) == sealed.mode
+        and status.st_size == sealed.size
+        and stat.S_IFMT(status.st_mode) == (stat.S_IFREG if sealed.kind == "f" else stat.S_IFLNK)
+        and status.st_uid == (os.geteuid() if sealed.uid is None else sealed.uid)
+        and (sealed.gid is None or status.st_gid == sealed.gid)
+    )
