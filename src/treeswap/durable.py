@@ -38,7 +38,7 @@ def _checked(result: int, *paths: str) -> None:
 
 
 def temporary_name(stem: str) -> str:
-    """A random name that `is_temporary` knows again: a fixed one, left by a crash, would block the next run for ever."""
+    """A random name that `is_temporary` knows again: a fixed one, left by a crash, would block every later run."""
     return f".{stem[:40]}.{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}"
 
 
@@ -166,8 +166,8 @@ def swing_link(text: str, path: Path) -> None:
 def exchange(one: Path, other: Path) -> None:
     """Both paths change places in one step (renameat2, RENAME_EXCHANGE). Not durable by itself.
 
-    `OSError`: EXDEV across mounts or for a lower directory of an overlay, EBUSY for a mount point, EINVAL or ENOSYS where
-    the filesystem cannot.
+    `OSError`: EXDEV across mounts or for a lower directory of an overlay, EBUSY for a mount point, EINVAL or ENOSYS
+    where the filesystem cannot.
     """
     _renameat2(one, other, _RENAME_EXCHANGE)
 
@@ -268,3 +268,30 @@ def make_directory(path: Path, mode: int) -> None:
             raise
         return
     os.chmod(path, mode)
+
+
+def make_directories(path: Path, mode: int) -> None:
+    """A directory and those above it that are missing, each with exactly this mode, durable."""
+    missing = [here for here in (path, *path.parents) if not os.path.lexists(here)]
+    for directory in reversed(missing):
+        make_directory(directory, mode)
+        fsync_directory(directory.parent)
+
+
+# ---------------------------------------------------------------- looking
+
+
+def leads_through(path: Path, text: str) -> bool:
+    """Whether `path` is a symlink that reads `text`."""
+    try:
+        return os.readlink(path) == text
+    except OSError:
+        return False
+
+
+def is_plain_directory(path: Path) -> bool:
+    """Whether `path` is a directory itself, not a link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False

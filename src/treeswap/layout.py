@@ -1,10 +1,10 @@
 """Where everything of a site is on disk; paths only, nothing is read or written.
 
-    SITE/current -> releases/ID             the one symlink
-    SITE/releases/ID/NAME                   a link to the version of that tree
-    SITE/trees/NAME/ID                      a version (or trees_dir/ID)
-    SITE/run/ID   SITE/shared/NAME/…
-    SITE/.treeswap/…                        site.json, locks, journal, records, manifests, leases, logs, cache
+SITE/current -> releases/ID             the one symlink
+SITE/releases/ID/NAME                   a link to the version of that tree
+SITE/trees/NAME/ID                      a version (or trees_dir/ID)
+SITE/run/ID   SITE/shared/NAME/…
+SITE/.treeswap/…                        site.json, locks, journal, records, manifests, leases, logs, cache
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .release import ReleaseId, Tree
+from .release import ReleaseId, Tree, Version
 
 PRIVATE = ".treeswap"
 MARKER = ".treeswap-site"
@@ -45,12 +45,12 @@ class Layout:
         """The directory that holds the versions of a tree."""
         return tree.trees_dir or self.trees / tree.name
 
-    def version(self, tree: Tree, id: ReleaseId) -> Path:
-        return self.versions(tree) / id
+    def version(self, version: Version) -> Path:
+        return (version.trees_dir or self.trees / version.tree) / version.id
 
-    def version_link_text(self, tree: Tree, id: ReleaseId) -> str:
+    def version_link_text(self, version: Version) -> str:
         """What the link SITE/releases/ID/NAME reads."""
-        return str(tree.trees_dir / id) if tree.trees_dir else f"../../trees/{tree.name}/{id}"
+        return str(self.version(version)) if version.trees_dir else f"../../trees/{version.tree}/{version.id}"
 
     @property
     def runs(self) -> Path:

@@ -160,8 +160,8 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRow:
-    """A release as `releases` lists it. `state` is `current`, `previous`, `ready`, `bad` or `adopted`; `dirs` maps trees
-    to the directory of their version."""
+    """A release as `releases` lists it. `state` is `current`, `previous`, `ready`, `bad` or `adopted`; `dirs` maps
+    trees to the directory of their version."""
 
     record: Record
     state: str

@@ -85,7 +85,8 @@ class Version:
     """One sealed, never-changing content of one tree.
 
     `digest` (hex SHA-256) is that of the content, times aside; `manifest` that of the manifest file's bytes. `files`
-    counts files and symlinks, `bytes` is the sum of the files' sizes.
+    counts files and symlinks, `bytes` is the sum of the files' sizes. `trees_dir` is where the version is, if not in
+    SITE. An `adopted` one is a directory that was live: it may have been written to since.
     """
 
     tree: str
@@ -94,12 +95,18 @@ class Version:
     manifest: str
     files: int
     bytes: int
+    trees_dir: Path | None = None
+    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What says that a release exists. `kind` is `deployed` or `adopted`; `repeats` names an older release whose
-    versions this one has again."""
+    """What says that a release exists.
+
+    `kind` is `deployed` or `adopted`. `repeats` names an older release whose versions this one has again. `run` is the
+    release whose `run/ID` its own `run` leads to. `adopts` is an id reserved for a release of the live directories that
+    are still to be adopted when this one is switched to.
+    """
 
     id: ReleaseId
     versions: Mapping[str, Version]
@@ -109,6 +116,13 @@ class Record:
     label: str | None = None
     revision: str | None = None
     repeats: ReleaseId | None = None
+    run: ReleaseId | None = None
+    adopts: ReleaseId | None = None
+
+    @property
+    def stands_for(self) -> ReleaseId:
+        """The release that this one counts as, for order and marks."""
+        return self.repeats or self.id
 
     def same_versions(self, other: Record, trees: Mapping[str, Tree]) -> bool:
         """Whether both have the same version of each of these trees."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..release import Settings, Tree
-from ..sources import Directory
+from treeswap.release import Settings, Tree
+from treeswap.sources import Directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Request:
     """New content for some trees of a site, and what was agreed to.
 
     `trees` defines every tree that the request names, with or without a source; the site's other trees stay as they
-    are. `sources` says where a tree's new content comes from; a tree without one keeps its version. `adopt` and `add` are a person's
-    consent to turn live directories into public paths and to let new trees join a site that has releases.
+    are. `sources` says where a tree's new content comes from; a tree without one keeps its version. `adopt` and `add`
+    are a person's consent to turn live directories into public paths, and to let new trees join a site with releases.
     """
 
     sources: Mapping[str, Path | Directory]

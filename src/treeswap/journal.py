@@ -1,0 +1,131 @@
+"""The append-only record of what was intended and what came of it.
+
+Promise: a line that `append` returned for is on disk; a torn last line is cut off before anything is appended, and is
+never taken for damage; a bad line anywhere else is, and is named. Written under `switch.lock` only; read without.
+
+Events: `reserved` an id · `intent` and its `outcome` · `observed` a switch made by hand · `removed` releases ·
+`damaged` and `sound` versions, as `verify` found them · `note`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from . import durable
+from .envelope import seal, time_of, time_text, unseal
+from .errors import Damaged
+from .history import History, Intent
+from .release import ReleaseId
+
+Clock = Callable[[], datetime]
+
+
+class Journal:
+    """The journal file at `path`; `by` and `clock` sign what is appended."""
+
+    def __init__(self, path: Path, *, by: str, clock: Clock, mode: int = 0o644) -> None:
+        self._path, self._by, self._clock, self._mode = path, by, clock, mode
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Every whole line, oldest first. `Damaged` names the line."""
+        return iter(self._read()[0])
+
+    def history(self) -> History:
+        history = History()
+        for number, event in enumerate(self.events(), 1):
+            try:
+                _fold(history, number, event)
+            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                raise self._damaged(number, error)
+        return history
+
+    def append(self, event: str, **details: Any) -> int:
+        """Adds one event, durable, and gives its number (from 1)."""
+        events, whole = self._read()
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
+        try:
+            fresh = os.fstat(fd).st_size == 0
+            if fresh:
+                os.fchmod(fd, self._mode)
+            elif os.fstat(fd).st_size > whole:
+                durable.cut(fd, whole)
+            line = {"at": time_text(self._clock()), "event": event, "by": self._by, **details}
+            durable.append(fd, seal(line))
+        finally:
+            os.close(fd)
+        if fresh:
+            durable.fsync_directory(self._path.parent)
+        return len(events) + 1
+
+    def reserve(self, ids: int, known: ReleaseId | None) -> list[ReleaseId]:
+        """The next ids, larger than any that was ever journalled and than `known`, journalled before they are used."""
+        highest = self.history().highest
+        highest = max(filter(None, (highest, known)), default=None)
+        reserved = []
+        for _ in range(ids):
+            highest = ReleaseId.next(self._clock(), highest)
+            reserved.append(highest)
+        self.append("reserved", ids=reserved)
+        return reserved
+
+    def intend(self, what: str, *, before: ReleaseId | None, to: ReleaseId | None, why: str, **details: Any) -> int:
+        return self.append("intent", what=what, **{"from": before}, to=to, why=why, details=details)
+
+    def outcome(self, intent: int, *, done: bool) -> None:
+        self.append("outcome", of=intent, done=done)
+
+    def _read(self) -> tuple[list[dict[str, Any]], int]:
+        """The whole events, and the length in bytes of the lines that hold them."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return [], 0
+        lines = data.split(b"\n")
+        torn = lines.pop()
+        events: list[dict[str, Any]] = []
+        for number, line in enumerate(lines, 1):
+            try:
+                events.append(unseal(line, f"line {number} of {self._path}"))
+            except Damaged:
+                # The last line was being written when the power went: it never counted.
+                if number == len(lines) and not torn:
+                    return events, len(data) - len(line) - 1
+                raise self._damaged(number, "its checksum does not fit its content")
+        return events, len(data) - len(torn)
+
+    def _damaged(self, number: int, cause: object) -> Damaged:
+        return Damaged(
+            f"line {number} of the journal {self._path} is damaged",
+            hint="the public paths serve what `current` names all the same; restore the file, or remove that line",
+            cause=cause,
+        )
+
+
+def _fold(history: History, number: int, event: dict[str, Any]) -> None:
+    at = time_of(event["at"])
+    match event["event"]:
+        case "reserved":
+            for id in event["ids"]:
+                history.reserve(ReleaseId.parse(id))
+        case "intent":
+            history.open = Intent(
+                number, event["what"], at, _id(event["from"]), _id(event["to"]), event["why"], event["details"]
+            )
+        case "outcome":
+            intent, history.open = history.open, None
+            if intent and intent.number == event["of"] and event["done"]:
+                history.carry_out(intent, at)
+        case "observed":
+            history.serve(ReleaseId.parse(event["id"]), at)
+        case "damaged":
+            history.damaged.add((event["tree"], ReleaseId.parse(event["version"])))
+        case "sound":
+            history.damaged.discard((event["tree"], ReleaseId.parse(event["version"])))
+
+
+def _id(text: str | None) -> ReleaseId | None:
+    return None if text is None else ReleaseId.parse(text)

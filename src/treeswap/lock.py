@@ -1,0 +1,135 @@
+"""The right to change a site: one writer, ended by the kernel with its process.
+
+Promise: a lock that was taken is nobody else's until `release` or the death of the process; nothing is left to clear
+away. What it does not do: it does not stop a person with `mv`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pwd
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from .envelope import time_of, time_text
+from .errors import Failed, Locked
+from .outcomes import LockHolder
+
+_POLL_SECONDS = 0.1
+
+
+class Lock:
+    """An exclusive flock on a file that is never deleted; a context manager."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self._path, self._fd = path, fd
+
+    @classmethod
+    def take(
+        cls,
+        path: Path,
+        *,
+        doing: str,
+        by: str,
+        clock: Callable[[], datetime],
+        wait: float = 0.0,
+        mode: int = 0o600,
+    ) -> Lock:
+        """Takes the lock, within `wait` seconds; else `Locked` names who has it, since when and doing what."""
+        deadline = time.monotonic() + wait
+        while True:
+            fd = _open(path, mode)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # A first deploy that failed takes its whole SITE away again: then this file is no longer the lock.
+                if _same_file(fd, path):
+                    _sign(fd, doing, by, clock())
+                    return cls(path, fd)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    os.close(fd)
+                    raise _refusal(path)
+                time.sleep(_POLL_SECONDS)
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+    def release(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.release()
+
+
+def holder(path: Path) -> LockHolder | None:
+    """Who holds the lock now, asked of the kernel and so without touching it; None where nobody does."""
+    try:
+        inode = os.stat(path).st_ino
+        table = Path("/proc/locks").read_text()
+    except OSError:
+        return None
+    for line in table.splitlines():
+        words = line.split()
+        if "FLOCK" in words and "->" not in words and words[-3].rpartition(":")[2] == str(inode):
+            return _described(path, int(words[-4]))
+    return None
+
+
+def _open(path: Path, mode: int) -> int:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    except PermissionError as error:
+        raise Failed(
+            f"{path} cannot be opened for writing, so the site cannot be changed from here",
+            hint="run this as the user who owns the site",
+            cause=error,
+        )
+    return fd
+
+
+def _same_file(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _sign(fd: int, doing: str, by: str, since: datetime) -> None:
+    text = json.dumps({"pid": os.getpid(), "by": by, "since": time_text(since), "doing": doing})
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, text.encode(), 0)
+
+
+def _refusal(path: Path) -> Locked:
+    who = holder(path)
+    name = "a deploy" if path.name.startswith("deploy") else "a switch"
+    return Locked(
+        f"the site is being changed: {name} holds {path} ({who or 'its holder has just gone'})",
+        hint="wait for it with --lock-wait SECONDS; a rollback does not wait for a deploy that is still staging",
+    )
+
+
+def _described(path: Path, pid: int) -> LockHolder:
+    by = since = doing = None
+    try:
+        said = json.loads(path.read_text())
+        by, since, doing = said["by"], time_of(said["since"]), said["doing"]
+        pid = said["pid"]
+    except (OSError, ValueError, KeyError, TypeError):
+        # Not ours to read, or being written: the kernel knows at least the process.
+        try:
+            by = pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
+        except (OSError, KeyError):
+            pass
+    return LockHolder(path.name, pid if pid > 0 else None, by, since.astimezone(UTC) if since else None, doing)

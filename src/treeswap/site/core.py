@@ -1,0 +1,301 @@
+"""What every verb of a site stands on: finding it, making it, its locks, recovery, and how errors are told."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from treeswap import durable, places, recovery
+from treeswap.commands import Runner, run
+from treeswap.envelope import seal, time_of, time_text, unseal
+from treeswap.errors import Failed, Held, NoSpace, NoSuchRelease, NotASite, TreeswapError, Unsettled
+from treeswap.journal import Journal
+from treeswap.layout import Layout
+from treeswap.lock import Lock
+from treeswap.outcomes import Event, HoldMark, Listener, silent
+from treeswap.records import Records, SiteFile, read_site, write_site
+from treeswap.recovery import Ground
+from treeswap.release import Record, Release, ReleaseId, Settings, Tree, Version
+
+Excluded = Callable[[str, bool], bool]
+Excluding = Callable[[Sequence[str]], Excluded]
+
+_SWITCH_WAIT = 30.0
+"""Seconds for which a change waits for `switch.lock`, which others hold for moments only."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def who() -> str:
+    """The user and host that changes are signed with."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        user = str(os.geteuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+class Core:
+    """A site's directory, opened or about to be made."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        listener: Listener = silent,
+        lock_wait: float = 0.0,
+        by: str | None = None,
+        excluding: Excluding | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        runner: Runner = run,
+    ) -> None:
+        self.layout = Layout(root)
+        self.listener = listener
+        self.lock_wait = lock_wait
+        self.by = by or who()
+        self.clock = clock
+        self.runner = runner
+        self.excluding = excluding
+        self.load()
+
+    def load(self) -> None:
+        """Reads site.json, or imagines the one that a site to be made will have."""
+        try:
+            site = read_site(self.layout)
+            self.exists = True
+        except NotASite:
+            if os.path.lexists(self.layout.site_json):
+                raise
+            site = SiteFile(uuid.uuid4().hex, self.layout.root.name)
+            self.exists = False
+        shared = site.settings.group is not None
+        self.ground = Ground(
+            self.layout,
+            site,
+            Records(self.layout, manifest_mode=0o640 if shared else 0o600),
+            Journal(self.layout.journal, by=self.by, clock=self.clock, mode=0o664 if shared else 0o644),
+            self.clock,
+        )
+
+    @property
+    def root(self) -> Path:
+        return self.layout.root
+
+    @property
+    def name(self) -> str:
+        return self.ground.site.name
+
+    @property
+    def trees(self) -> Mapping[str, Tree]:
+        return self.ground.site.trees
+
+    @property
+    def settings(self) -> Settings:
+        return self.ground.site.settings
+
+    # ------------------------------------------------------------ making and unmaking SITE
+
+    def make(self, site: SiteFile) -> list[Path]:
+        """Makes SITE without its site.json, traversable whatever the umask, and gives what was made, to be taken away
+        again if the first deploy fails."""
+        layout = self.layout
+        wanted = {
+            layout.root: 0o755,
+            layout.private: 0o711,
+            layout.releases: 0o755,
+            layout.trees: 0o755,
+            layout.runs: 0o755,
+            layout.shared: 0o755,
+            layout.records: 0o755,
+            layout.manifests: 0o755,
+            layout.leases: 0o755,
+            layout.logs: 0o700,
+            layout.cache: 0o700,
+        }
+        made = [here for here in layout.root.parents if not here.exists()]
+        durable.make_directories(layout.root.parent, 0o755)
+        for path, mode in wanted.items():
+            if not path.exists():
+                made.insert(0, path)
+            durable.make_directory(path, mode)
+            if site.settings.group is not None:
+                self._give_to_group(path, mode, site.settings.group)
+        for path in (layout.root.parent, layout.root, layout.private):
+            durable.fsync_directory(path)
+        return made
+
+    @staticmethod
+    def _give_to_group(path: Path, mode: int, group: str) -> None:
+        import grp
+
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        os.chmod(path, mode | 0o2070)
+
+    def write_site(self, site: SiteFile) -> None:
+        write_site(self.layout, site)
+        self.ground.site = site
+        self.exists = True
+
+    # ------------------------------------------------------------ locks
+
+    @contextmanager
+    def changing(self, doing: str) -> Iterator[list[str]]:
+        """Holds `deploy.lock`, after bringing the site to rest; gives what recovery did, in sentences."""
+        self._refuse_hold()
+        with self._lock(self.layout.deploy_lock, doing, self.lock_wait):
+            with self.switching(doing) as notes:
+                if self.exists:
+                    notes += self._noted(recovery.sweep(self.ground).notes)
+            yield notes
+
+    @contextmanager
+    def switching(self, doing: str) -> Iterator[list[str]]:
+        """Holds `switch.lock`, after settling what an interrupted change left open. Sweeps nothing."""
+        with self._lock(self.layout.switch_lock, doing, max(self.lock_wait, _SWITCH_WAIT)):
+            self._refuse_hold()
+            self.load()
+            yield self._noted(recovery.settle(self.ground).notes) if self.exists else []
+
+    def _lock(self, path: Path, doing: str, wait: float) -> Lock:
+        mode = 0o600 if self.settings.group is None else 0o660
+        return Lock.take(path, doing=doing, by=self.by, clock=self.clock, wait=wait, mode=mode)
+
+    def _noted(self, notes: list[str]) -> list[str]:
+        for note in notes:
+            self.tell("recover", note=note)
+        return notes
+
+    # ------------------------------------------------------------ hold
+
+    def hold_mark(self) -> HoldMark | None:
+        try:
+            value = unseal(self.layout.hold.read_bytes(), f"the hold {self.layout.hold}")
+        except FileNotFoundError:
+            return None
+        return HoldMark(value["why"], value["by"], time_of(value["since"]))
+
+    def hold(self, why: str) -> None:
+        """Refuses every change from here on, until `release_hold`."""
+        self.require()
+        with self.telling():
+            mark = {"why": why, "by": self.by, "since": time_text(self.clock())}
+            durable.replace_file(self.layout.hold, seal(mark), 0o644)
+
+    def release_hold(self) -> bool:
+        """Allows changes again; False where there was no hold."""
+        self.require()
+        with self.telling():
+            held = os.path.lexists(self.layout.hold)
+            durable.remove_durably([self.layout.hold], self.layout.private)
+            return held
+
+    def _refuse_hold(self) -> None:
+        if mark := self.hold_mark():
+            raise Held(
+                f"the site is on hold since {mark.since:%Y-%m-%d %H:%M:%S} UTC by {mark.by}: {mark.why}",
+                hint="`treeswap unlock` ends the hold",
+            )
+
+    # ------------------------------------------------------------ telling
+
+    def tell(self, step: str, *, tree: str | None = None, note: str | None = None, warning: bool = False) -> None:
+        self.listener(Event(step, tree=tree, note=note, warning=warning))
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Lets no bare `OSError` out, and adds to each error which release is current now."""
+        try:
+            yield
+        except TreeswapError as error:
+            error.current = error.current or self._current_or_none()
+            raise
+        except OSError as error:
+            told = failure(error)
+            told.current = self._current_or_none()
+            raise told from error
+
+    def _current_or_none(self) -> ReleaseId | None:
+        try:
+            return self.ground.current()
+        except TreeswapError:
+            return None
+
+    # ------------------------------------------------------------ releases
+
+    def require(self) -> None:
+        if not self.exists:
+            read_site(self.layout)
+
+    def release_of(self, record: Record) -> Release:
+        dirs = {name: self.layout.version(version) for name, version in record.versions.items()}
+        return Release(record, self.layout.release(record.id), dirs)
+
+    def current_record(self) -> Record | None:
+        """The record of the release being served; None where none is."""
+        id = self.ground.current()
+        if id is None:
+            return None
+        record = self.ground.records.find(id)
+        if record is None:
+            raise Unsettled(
+                f"current names {id}, which has no record",
+                hint="`treeswap releases` lists those that exist; `treeswap switch ID` goes to one",
+            )
+        return record
+
+    def find_release(self, token: str) -> Record:
+        """The release that an id, a unique prefix, `current`, `previous`, a label or a revision names."""
+        self.require()
+        records = self.ground.records.all()
+        if token in ("current", "previous"):
+            current = self.ground.current()
+            id = current if token == "current" else self.ground.history().previous(current, records)
+            if id is None or id not in records:
+                raise NoSuchRelease(f"there is no {token} release", hint="`treeswap releases` lists those that exist")
+            return records[id]
+        if token in records:
+            return records[ReleaseId(token)]
+        found = [r for r in records.values() if token and (token in (r.label, r.revision) or r.id.startswith(token))]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise NoSuchRelease(f"there is no release {token!r}", hint="`treeswap releases` lists those that exist")
+        raise NoSuchRelease(
+            f"{token!r} names {len(found)} releases: {', '.join(r.id for r in reversed(found[-5:]))}",
+            hint="give more of the id",
+        )
+
+    def reserve(self, count: int) -> list[ReleaseId]:
+        """New ids, larger than any before. Under `switch.lock`."""
+        return self.ground.journal.reserve(count, max(self.ground.records.ids(), default=None))
+
+    # ------------------------------------------------------------ trees_dirs
+
+    def check_homes(self, versions: Mapping[str, Version]) -> None:
+        """That the filesystems which hold these versions are mounted."""
+        for version in versions.values():
+            if version.trees_dir is not None:
+                places.check_trees_dir(version.trees_dir, self.ground.site.id)
+
+
+def failure(error: OSError) -> Failed:
+    """What the system said, as a failure before the switch."""
+    where = os.fsdecode(error.filename) if error.filename else "the disk"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"no space left for {where}", hint="free some, or `treeswap prune`", cause=error)
+    return Failed(f"{where} could not be used", cause=error)
+
+
+def with_settings(site: SiteFile, trees: Mapping[str, Tree], settings: Settings | None, name: str | None) -> SiteFile:
+    """site.json after a request: its trees join or are redefined, its settings replace the old."""
+    return replace(site, trees={**site.trees, **trees}, settings=settings or site.settings, name=name or site.name)

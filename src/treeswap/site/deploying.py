@@ -1,0 +1,359 @@
+"""A deploy on one host, from a request to a current release: the parts of the story that `Site.deploy` tells."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from treeswap import durable, lease, stage, switch
+from treeswap.errors import Overtaken, TreeswapError
+from treeswap.manifest import Manifest
+from treeswap.outcomes import Event, FileCounts, Outcome
+from treeswap.release import Record, ReleaseId, Tree, Version
+
+from . import adopting, checking, homes, pruning, swinging
+from .checking import Work
+from .core import Core
+from .request import Request
+
+
+class Deploy:
+    """One deploy under way; a context manager that takes away whatever was not sealed, and SITE if it was made for
+    nothing."""
+
+    def __init__(self, core: Core, request: Request, doing: str) -> None:
+        self._core, self._request, self._doing = core, request, doing
+        self._stack = ExitStack()
+        self._made: list[Path] = []
+        self._notes: list[str] = []
+        self._warnings: list[str] = []
+        self._seconds: dict[str, float] = {}
+        self._counts = FileCounts()
+        self._manifests: dict[str, Manifest] = {}
+        self._record: Record | None = None
+        self._switched_at: datetime | None = None
+        self._before: ReleaseId | None = None
+        self._homes: list[Path] = []
+        self._adopted_id: ReleaseId | None = None
+        self._adopted = False
+        self._settled = False
+        self._work: Work
+        self._id: ReleaseId
+        self._barrier: durable.Barrier
+
+    def __enter__(self) -> Deploy:
+        core = self._core
+        if not core.exists:
+            # What is refused for a site that is not there yet leaves nothing behind, not even its directory.
+            self._work = checking.look(core, self._request)
+            checking.agree(core, self._work)
+            checking.check_space(core, self._work)
+        try:
+            self._enter_locked()
+        except BaseException:
+            # What somebody else has put in there meanwhile stays: only empty directories go.
+            self._stack.close()
+            homes.remove_empty(self._made)
+            raise
+        return self
+
+    def _enter_locked(self) -> None:
+        core = self._core
+        while True:
+            if not core.exists:
+                self._made = core.make(core.ground.site)
+            try:
+                self._notes += self._stack.enter_context(core.changing(self._doing))
+                self._stack.callback(self._unmake)
+                return
+            except FileNotFoundError:
+                # Another first deploy failed meanwhile, and took SITE away with its locks.
+                core.load()
+                if core.exists:
+                    raise
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    # ------------------------------------------------------------ 1 check
+
+    def check(self) -> bool:
+        """Whether there is anything to do. Everything that can be refused beforehand is refused here."""
+        with self._step("check"):
+            core = self._core
+            self._work = checking.look(core, self._request)
+            checking.agree(core, self._work)
+            checking.check_space(core, self._work)
+            if not self._request.leave_strays:
+                checking.check_strays(core, self._work.leaving())
+            self._before = self._work.current.id if self._work.current else None
+            return self._work.changes
+
+    @property
+    def adopts(self) -> bool:
+        return bool(self._work.adopting)
+
+    # ------------------------------------------------------------ 2 stage
+
+    def stage(self) -> None:
+        """Makes each new version at its final path. The id is journalled before anything has it for a name."""
+        core, work = self._core, self._work
+        with self._step("stage"):
+            self._begin()
+            with core.switching(self._doing):
+                ids = core.reserve(2 if work.adopting else 1)
+            self._adopted_id = ids[0] if work.adopting else None
+            self._id = ids[-1]
+            self._stack.callback(os.close, lease.make(core.layout, self._id))
+            self._stack.callback(self._discard_stage)
+            rooms = [core.layout.versions(work.site.trees[name]) for name in work.new]
+            self._barrier = self._stack.enter_context(durable.Barrier([core.root, *rooms]))
+            last_seal = checking.newest_seal(core)
+            for name in work.new:
+                self._place(work.site.trees[name], last_seal)
+
+    def _begin(self) -> None:
+        """From here on something has to be taken away again if this deploy fails."""
+        core, work = self._core, self._work
+        self._stack.callback(self._discard_homes)
+        if not core.exists:
+            core.write_site(work.site)
+        for tree in work.site.trees.values():
+            if tree in work.adopting or tree.name in work.new:
+                self._homes += homes.prepare(core, tree)
+        if work.adopting:
+            adopting.probe(core, work.adopting, allow_gap=self._request.allow_gap)
+
+    def _place(self, tree: Tree, last_seal: int | None) -> None:
+        work = self._work.trees[tree.name]
+        manifest, counts = stage.place(
+            work,
+            self._core.layout.versions(tree) / self._id,
+            now=self._core.clock(),
+            last_seal_ns=last_seal,
+            listener=self._core.listener,
+        )
+        self._manifests[tree.name] = manifest
+        self._counts += counts
+
+    # ------------------------------------------------------------ 4 seal
+
+    def seal(self) -> Record:
+        """Makes the stage durable and complete: from here on it is a release."""
+        core, work = self._core, self._work
+        with self._step("seal"):
+            self._prepare_shared()
+            record = self._sealed_record()
+            switch.make_release(core.layout, record)
+            self._barrier.sync()
+            versions = dict(record.versions)
+            for name, manifest in self._manifests.items():
+                written = core.ground.records.write_manifest(name, self._id, manifest)
+                versions[name] = _version(work.site.trees[name], self._id, manifest, written)
+            record = replace(record, versions=versions)
+            if work.site != work.before:
+                core.write_site(work.site)
+            core.ground.records.write(record)
+            self._record = record
+            for name in work.new:
+                homes.save_cache(core, name, work.trees[name].cache)
+        return record
+
+    def _sealed_record(self) -> Record:
+        work = self._work
+        versions = {**work.kept()}
+        for name in work.site.trees:
+            if name in self._manifests:
+                versions[name] = _version(work.site.trees[name], self._id, self._manifests[name], "")
+        repeats = work.current.stands_for if work.current and not work.new and not work.adopting else None
+        return Record(
+            id=self._id,
+            versions={name: versions[name] for name in work.site.trees if name in versions},
+            sealed_at=self._core.clock(),
+            by=self._core.by,
+            label=self._request.label,
+            revision=self._request.revision,
+            repeats=repeats,
+            run=self._id,
+            adopts=self._adopted_id,
+        )
+
+    def _prepare_shared(self) -> None:
+        """Makes the shared directories that are missing, and copies out what the current release has in itself.
+
+        What a live directory has is moved out when it is adopted, not copied.
+        """
+        core, work = self._core, self._work
+        adopting_now = {tree.name for tree in work.adopting}
+        for name in work.request.trees:
+            tree = work.site.trees[name]
+            moved = work.moved.get(name, [])
+            for shared in tree.shared:
+                if name in adopting_now and shared in moved:
+                    continue
+                served = work.current.versions.get(name) if work.current and shared in moved else None
+                inside = core.layout.version(served) / shared.rstrip("/") if served else None
+                if homes.prepare_shared(core, tree, shared, inside, like=self._shown_by(name)):
+                    self._note(f"copied {inside} to shared/{name}/{shared}, which outlives releases from now on")
+
+    def _shown_by(self, name: str) -> Path:
+        """The directory whose owner and mode a shared directory of this tree gets."""
+        work, layout = self._work, self._core.layout
+        tree = work.site.trees[name]
+        if name in work.new:
+            return layout.versions(tree) / self._id
+        if work.current is not None and name in work.current.versions:
+            return layout.version(work.current.versions[name])
+        assert tree.path is not None
+        return tree.path
+
+    # ------------------------------------------------------------ 6 switch
+
+    def switch(self) -> None:
+        """The live directories are adopted, then `current` moves by one rename."""
+        core, work, record = self._core, self._work, self._record
+        assert record is not None
+        with self._step("switch"), core.switching(self._doing) as notes:
+            self._notes += notes
+            self._check_not_overtaken()
+            if work.adopting:
+                self._adopt(record.adopts)
+            elif not self._request.leave_strays:
+                checking.check_strays(core, work.leaving())
+            self._switched_at = swinging.swing(core, record, "deploy")
+            self._settled = True
+
+    def adopt_only(self) -> Outcome:
+        """Adopts without deploying: what the live directories hold is the current release then."""
+        core, work = self._core, self._work
+        with self._step("adopt"):
+            self._begin()
+            self._prepare_shared()
+            with core.switching(self._doing) as notes:
+                self._notes += notes
+                self._check_not_overtaken()
+                core.write_site(work.site)
+                before = self._before
+                record = self._adopt(None)
+        self._record, self._switched_at = record, record.sealed_at
+        return replace(self.outcome(changed=True), previous=before)
+
+    def _check_not_overtaken(self) -> None:
+        now = self._core.ground.current()
+        if now != self._before:
+            raise Overtaken(
+                f"current changed from {self._before or 'nothing'} to {now or 'nothing'} while this deploy ran",
+                hint="deploy again, if it is still wanted",
+            )
+
+    def _adopt(self, reserved: ReleaseId | None) -> Record:
+        adopted, notes = adopting.adopt(self._core, self._work.adopting, reserved, allow_gap=self._request.allow_gap)
+        self._notes += notes
+        self._before, self._adopted = adopted.id, True
+        return adopted
+
+    # ------------------------------------------------------------ 7 confirm, 8 retire
+
+    def confirm(self) -> None:
+        """Runs the site's `after_switch` commands."""
+        assert self._record is not None
+        with self._step("confirm"):
+            swinging.run_after_switch(self._core, self._record, self._before)
+
+    def retire(self) -> Outcome:
+        """Prunes. What fails here is a warning: the deploy is done."""
+        with self._step("retire"):
+            self._warnings += pruning.after_a_deploy(self._core)
+        return self.outcome(changed=True)
+
+    # ------------------------------------------------------------ ends without a switch
+
+    def nothing_to_do(self) -> Outcome:
+        """Every tree equals the current release's: the public links are looked after, settings are remembered."""
+        core, work = self._core, self._work
+        with core.switching(self._doing):
+            for path in switch.put_public_links(core.layout, work.site.trees.values()):
+                self._note(f"made the missing public link {path} again")
+            if work.site != work.before:
+                core.write_site(work.site)
+            for name, tree in work.trees.items():
+                homes.save_cache(core, name, tree.cache)
+        return self.outcome(changed=False)
+
+    def staged(self) -> Outcome:
+        """Ends after the seal: the release is ready to be switched to."""
+        return self.outcome(changed=True)
+
+    def outcome(self, *, changed: bool) -> Outcome:
+        work = self._work
+        return Outcome(
+            changed=changed,
+            release=self._record.id if self._record else self._before,
+            previous=self._before if changed else None,
+            switched_at=self._switched_at,
+            trees={name: "new" if name in work.new else "kept" for name in work.site.trees},
+            files=self._counts,
+            seconds=self._seconds,
+            notes=tuple(self._notes),
+            warnings=tuple(self._warnings),
+        )
+
+    # ------------------------------------------------------------ clean-up
+
+    def keep(self) -> None:
+        """The release stays, although it was not switched to."""
+        self._settled = True
+
+    def _discard_stage(self) -> None:
+        """Takes the stage away again, unless it is settled: record first, then what only it names."""
+        core, work = self._core, self._work
+        if self._settled or self._is_current():
+            return
+        if self._record is not None:
+            core.ground.records.remove([self._id])
+        versions = {name: core.layout.versions(work.site.trees[name]) / self._id for name in work.new}
+        pruning.remove_files(core, self._id, versions)
+
+    def _is_current(self) -> bool:
+        try:
+            return self._core.ground.current() == self._id
+        except TreeswapError:
+            return True
+
+    def _discard_homes(self) -> None:
+        """The site has the trees that it had, unless something of this deploy came to stay."""
+        core, work = self._core, self._work
+        if self._settled or self._adopted or core.ground.journal.history().open is not None:
+            return
+        if not self._made and core.ground.site != work.before:
+            core.write_site(work.before)
+        homes.remove(core, self._homes)
+
+    def _unmake(self) -> None:
+        """A SITE that was made for this deploy, and has no release, goes again; the locks in it are still held."""
+        if self._made and not self._core.ground.records.ids():
+            homes.remove(self._core, self._made)
+
+    # ------------------------------------------------------------ small parts
+
+    @contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        self._core.listener(Event(name))
+        try:
+            yield
+        finally:
+            self._seconds[name] = round(self._seconds.get(name, 0.0) + time.monotonic() - began, 6)
+
+    def _note(self, note: str) -> None:
+        self._notes.append(note)
+        self._core.tell("note", note=note)
+
+
+def _version(tree: Tree, id: ReleaseId, manifest: Manifest, written: str) -> Version:
+    return Version(tree.name, id, manifest.digest, written, manifest.files, manifest.bytes, tree.trees_dir)

@@ -1,0 +1,80 @@
+"""Where a site's versions, shared paths and caches live: made, and taken away when made for nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from treeswap import durable, places, stage
+from treeswap.cache import Cache
+from treeswap.layout import MARKER, lies_in
+from treeswap.release import Tree
+
+from .core import Core
+
+
+def prepare(core: Core, tree: Tree) -> list[Path]:
+    """Makes the directory that holds a tree's versions, marked if it is not in SITE; gives what was made, innermost
+    first."""
+    layout = core.layout
+    directory = layout.versions(tree)
+    made = [here for here in (directory, *directory.parents) if not here.exists()]
+    durable.make_directories(directory, 0o755)
+    if tree.trees_dir is None:
+        return made
+    marker = tree.trees_dir / MARKER
+    if not marker.exists():
+        durable.replace_file(marker, f"{core.ground.site.id}\n{core.root}\n".encode(), 0o644)
+    places.check_trees_dir(tree.trees_dir, core.ground.site.id)
+    shared = tree.trees_dir / "shared"
+    durable.make_directory(shared, 0o755)
+    durable.fsync_directory(tree.trees_dir)
+    if not os.path.lexists(layout.shared_of(tree)):
+        durable.put_link(str(shared), layout.shared_of(tree))
+        durable.fsync_directory(layout.shared)
+        made.insert(0, layout.shared_of(tree))
+    return made
+
+
+def prepare_shared(core: Core, tree: Tree, shared: str, inside: Path | None, *, like: Path) -> bool:
+    """Makes the shared path, if it is missing: from `inside` by copying (then True), else a directory with mode and
+    owner of `like`."""
+    outside = core.layout.shared_of(tree) / shared.rstrip("/")
+    if os.path.lexists(outside):
+        return False
+    durable.make_directories(outside.parent.resolve(), 0o755)
+    if inside is not None:
+        stage.copy(inside, outside)
+        return True
+    status = os.stat(like)
+    durable.make_directory(outside, status.st_mode & 0o777)
+    if os.geteuid() == 0:
+        os.chown(outside, status.st_uid, status.st_gid)
+    return False
+
+
+def remove(core: Core, made: Iterable[Path]) -> None:
+    """Takes away what was made, innermost first: what is the site's with all that is in it, a directory above it only
+    if it is empty."""
+    for path in made:
+        if lies_in(path, core.root) or os.path.lexists(path / MARKER):
+            stage.remove(path)
+        else:
+            remove_empty([path])
+
+
+def remove_empty(made: Iterable[Path]) -> None:
+    for path in made:
+        try:
+            path.rmdir()
+        except OSError:
+            continue
+
+
+def save_cache(core: Core, name: str, cache: Cache) -> None:
+    """Remembers what the source's files were. Losing it costs time, nothing else: an error is none."""
+    try:
+        cache.save(core.layout.cache / name)
+    except OSError:
+        pass

@@ -1,0 +1,178 @@
+"""Going to a release that is there already: `switch` to any, `rollback` to the last good one.
+
+Both take `switch.lock` only, so that an emergency never waits for a build.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from treeswap import lease, places, switch
+from treeswap.errors import ConsentNeeded, Failed, NothingToRollBackTo, TreeswapError, UsageError, listed
+from treeswap.history import bad_after, rollback_target
+from treeswap.outcomes import Outcome, Plan
+from treeswap.release import Record, ReleaseId, Tree, Version
+
+from . import adopting, checking, swinging
+from .core import Core
+
+
+def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: bool) -> Outcome:
+    """Makes a release current, and clears its mark if it was bad."""
+    with core.switching("switch") as notes:
+        target = core.find_release(token)
+        current = core.current_record()
+        if current is not None and current.id == target.id:
+            made = switch.put_public_links(core.layout, core.trees.values())
+            return Outcome(changed=False, release=target.id, notes=(*notes, *(f"made {path} again" for path in made)))
+        _refuse_damaged(core, target, force=force)
+        if live := _live(core, target, adopt=adopt):
+            adopting.probe(core, live, allow_gap=False)
+            current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
+            notes += told
+        elif current is not None and not leave_strays:
+            checking.check_strays(core, _leaving(current, target))
+        outcome = _go(core, target, current, "switch")
+    swinging.run_after_switch(core, target, current.id if current else None)
+    return replace(outcome, notes=(*notes, *outcome.notes))
+
+
+def plan_switch(core: Core, token: str) -> Plan:
+    target = core.find_release(token)
+    current = core.ground.current()
+    if current == target.id:
+        return Plan((f"nothing: {target.id} is current",), False, core.root)
+    return Plan(_steps(core, target, current), True, core.root)
+
+
+def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
+    """Goes to the newest earlier good release, or the named one, and marks bad what was served after it."""
+    with core.switching("rollback") as notes:
+        current, target = _ends(core, token)
+        _refuse_damaged(core, target, force=force)
+        records = core.ground.records.all()
+        bad = bad_after(target, records, core.ground.history())
+        going_to = _complete(core, target, current)
+        outcome = _go(core, going_to, current, "rollback", bad=bad)
+        warnings = _strays_left(core, current, going_to)
+    swinging.run_after_switch(core, going_to, current.id)
+    return replace(outcome, notes=(*notes, *outcome.notes), warnings=warnings)
+
+
+def plan_rollback(core: Core, token: str | None) -> Plan:
+    current, target = _ends(core, token)
+    bad = bad_after(target, core.ground.records.all(), core.ground.history())
+    steps = _steps(core, target, current.id)
+    return Plan((*steps, f"mark bad: {', '.join(bad)}") if bad else steps, True, core.root)
+
+
+def _ends(core: Core, token: str | None) -> tuple[Record, Record]:
+    """Where a rollback starts and where it goes."""
+    current = core.current_record()
+    if current is None:
+        raise NothingToRollBackTo("the site has no current release", hint="deploy one first")
+    if token is not None:
+        target = core.find_release(token)
+        if target.id == current.id:
+            raise UsageError(f"{target.id} is current already")
+        if target.stands_for >= current.stands_for:
+            raise UsageError(
+                f"{target.id} is not earlier than the current release {current.id}",
+                hint=f"go forward with: treeswap switch {target.id}",
+            )
+        return current, target
+    found = rollback_target(current.id, core.ground.records.all(), core.ground.history(), core.trees)
+    if found is None:
+        raise NothingToRollBackTo(
+            f"there is no earlier good release with other content than {current.id}",
+            hint="`treeswap releases` lists those that exist; `treeswap switch ID` goes to any of them",
+        )
+    return current, found
+
+
+def _live(core: Core, target: Record, *, adopt: bool) -> list[Tree]:
+    """The public paths that are plain directories still, for a first switch after `stage`; `ConsentNeeded`."""
+    trees = [tree for tree in core.trees.values() if tree.path is not None and tree.name in target.versions]
+    live = [tree for tree in trees if places.public_state(_path(tree), core.layout, tree.name) == "live"]
+    if live and not adopt:
+        raise ConsentNeeded(
+            f"these live directories would become links into the site:\n{listed([str(tree.path) for tree in live])}",
+            flags=("--adopt",),
+            hint="say yes with --adopt",
+        )
+    return live
+
+
+def _path(tree: Tree) -> Path:
+    assert tree.path is not None
+    return tree.path
+
+
+def _refuse_damaged(core: Core, target: Record, *, force: bool) -> None:
+    damaged = core.ground.journal.history().damaged
+    hurt = [name for name, version in target.versions.items() if (name, version.id) in damaged]
+    if hurt and not force:
+        raise Failed(
+            f"{target.id} was found damaged by `verify`: {', '.join(hurt)}",
+            hint="choose another release; or look at it with `treeswap verify`, and go there all the same with --force",
+        )
+
+
+def _complete(core: Core, target: Record, current: Record) -> Record:
+    """The target; or, if it lacks trees that are served now, a new release of its versions and theirs."""
+    missing: dict[str, Version] = {
+        name: version
+        for name, version in current.versions.items()
+        if name in core.trees and name not in target.versions
+    }
+    if not missing:
+        return target
+    id = core.reserve(1)[0]
+    record = Record(
+        id=id,
+        versions={**target.versions, **missing},
+        sealed_at=core.clock(),
+        by=core.by,
+        label=target.label,
+        revision=target.revision,
+        repeats=target.stands_for,
+        run=id,
+    )
+    held = lease.make(core.layout, id)
+    try:
+        switch.make_release(core.layout, record)
+        core.ground.records.write(record)
+    finally:
+        lease.let_go(held)
+    return record
+
+
+def _go(core: Core, target: Record, current: Record | None, why: str, *, bad: list[ReleaseId] | None = None) -> Outcome:
+    at = swinging.swing(core, target, why, bad=bad or [])
+    trees = {
+        name: "kept" if current and current.version_id(name) == version.id else "new"
+        for name, version in target.versions.items()
+    }
+    return Outcome(True, target.id, current.id if current else None, at, trees)
+
+
+def _leaving(current: Record, target: Record) -> dict[str, Version]:
+    return {n: v for n, v in current.versions.items() if n in target.versions and target.version_id(n) != v.id}
+
+
+def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]:
+    """A rollback only warns, and looks only when it is done."""
+    try:
+        found = checking.find_strays(core, _leaving(current, target))
+    except (TreeswapError, OSError) as error:
+        return (f"{current.id} could not be searched for strays: {error}",)
+    return tuple(
+        f"{len(paths)} stray files stay behind in {name} of {current.id}: {', '.join(paths[:10])}"
+        for name, paths in found.items()
+    )
+
+
+def _steps(core: Core, target: Record, current: ReleaseId | None) -> tuple[str, ...]:
+    after = tuple(f"run: {command}" for command in core.settings.after_switch)
+    return (f"switch {core.layout.current} from {current or 'nothing'} to {target.id}", *after)
