@@ -1,0 +1,52 @@
+"""SIGINT, SIGTERM and SIGHUP, around the one moment that matters.
+
+Until the switch a signal ends the program by `Interrupted`, and whatever was staged clears itself on the way out. From
+the event `switching` on a signal is only noted: what has begun is finished. `not-switched` says that the change did not
+come about after all; a signal noted meanwhile is raised then.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from ..errors import Interrupted
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ECHO = 2.0
+"""Seconds within which a further signal is the same wish to end: a closed terminal sends several. It would only break
+off the cleaning up. One that comes later is a person who does not want to wait for it."""
+
+
+class Signals:
+    def __init__(self) -> None:
+        self.switching = False
+        self.noted: int | None = None
+        self._raised_at: float | None = None
+
+    def install(self) -> None:
+        """Takes over the signals that are not ignored already (nohup, a background job)."""
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._arrived)
+
+    def step(self, name: str) -> None:
+        """Hears of a step of the story."""
+        if name == "switching":
+            self.switching = True
+        elif name == "not-switched":
+            self.switching = False
+            if self.noted is not None:
+                self._raise(self.noted)
+
+    def _arrived(self, number: int, _frame: object) -> None:
+        if self.switching:
+            self.noted = self.noted or number
+        else:
+            self._raise(number)
+
+    def _raise(self, number: int) -> None:
+        now = time.monotonic()
+        if self._raised_at is None or now - self._raised_at > ECHO:
+            self._raised_at = now
+            raise Interrupted(number)

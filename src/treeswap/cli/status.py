@@ -1,0 +1,63 @@
+"""treeswap status: what is current, and whether all is well."""
+
+from __future__ import annotations
+
+import click
+
+from ..outcomes import Status
+from . import words
+from .command import LOOKS, verb
+from .report import Answer
+from .session import Session
+
+
+@verb("status", example="treeswap status\ntreeswap --json status --site /srv/www/apps", exits=LOOKS)
+@click.pass_obj
+def command(session: Session) -> Answer:
+    """Show what is current, where a rollback would go, and whether all is well."""
+    status = session.site().status()
+    return Answer(_fields(status), text=_text(status))
+
+
+def _fields(status: Status) -> dict[str, object]:
+    lock, hold = status.lock, status.hold
+    return {
+        "site": status.site,
+        "name": status.name,
+        "current": status.current,
+        "previous": status.previous,
+        "rollback_to": status.rollback_to,
+        "state": status.state,
+        "interrupted": status.interrupted,
+        "advice": status.advice,
+        "lock": lock and {"lock": lock.lock, "pid": lock.pid, "by": lock.by, "since": lock.since, "doing": lock.doing},
+        "hold": hold and {"why": hold.why, "by": hold.by, "since": hold.since},
+        "trees": {
+            name: {"path": tree.path, "ok": tree.ok, "problem": tree.problem} for name, tree in status.trees.items()
+        },
+        "processes": {},
+        "maintenance": False,
+    }
+
+
+def _text(status: Status) -> str:
+    state = {"rest": "at rest", "changing": "changing", "interrupted": "interrupted"}[status.state]
+    rows = [
+        ["site", f"{status.name}  {words.name(status.site)}"],
+        ["current", status.current or "none"],
+        ["previous", status.previous or "none"],
+        ["rollback to", status.rollback_to or "nothing"],
+        ["state", f"{state}: {status.interrupted}" if status.interrupted else state],
+    ]
+    if status.advice:
+        rows.append(["advice", status.advice])
+    if status.lock:
+        rows.append(["lock", str(status.lock)])
+    if status.hold:
+        rows.append(["hold", f"{status.hold.why} ({status.hold.by}, {words.when(status.hold.since)})"])
+    trees = [
+        [name, "ok" if tree.ok else f"NOT OK: {tree.problem}", words.name(tree.path or "no public path")]
+        for name, tree in status.trees.items()
+    ]
+    text = words.table(rows)
+    return text + "\n\n" + words.table([[name, path, ok] for name, ok, path in trees]) if trees else text

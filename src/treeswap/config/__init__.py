@@ -1,0 +1,147 @@
+"""treeswap.toml, as values of the rooms below.
+
+The file is checked as a whole, every environment in it included, before anything of it is used. Paths in it are
+relative to the file. The environment variables that it may name are an argument: this room reads none by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, UsageError
+from ..release import Settings, Tree, tree_name
+from .values import duration, expand, relative
+
+if TYPE_CHECKING:
+    from ..site import Request, Site
+
+PUBLIC_PATHS = "links"
+"""What public paths are, and the only thing that they can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration, resolved for one environment. `deploy_to` is None where SITE follows from the public paths."""
+
+    file: Path
+    env: str | None
+    name: str | None
+    deploy_to: Path | None
+    settings: Settings
+    trees: Mapping[str, Tree]
+    sources: Mapping[str, Path]
+
+    def site(self, **adapters: Any) -> Site:
+        """The site, which may not exist yet."""
+        from ..site import Pair, Site
+        from .excludes import excluding
+
+        adapters = {"excluding": excluding, **adapters}
+        if self.deploy_to is not None:
+            return Site.at(self.deploy_to, **adapters)
+        pairs = [Pair(None, tree.path, name) for name, tree in self.trees.items() if tree.path is not None]
+        if not pairs:
+            raise ConfigError(
+                f"{self.file} does not say where the site is", hint='set deploy_to = "DIRECTORY", or the path of a tree'
+            )
+        return Site.for_copy(pairs, None, **adapters)
+
+    def without_sources(self) -> Config:
+        """The same trees, but no new content for them."""
+        return replace(self, sources={})
+
+    def request(self, **flags: Any) -> Request:
+        """New content for each tree that has a source. `flags` are those of `Request`."""
+        from ..site import Request
+
+        return Request(sources=self.sources, trees=self.trees, settings=self.settings, name=self.name, **flags)
+
+
+def load(file: Path, env: str | None, environ: Mapping[str, str]) -> Config:
+    """The configuration in `file` for the environment `env`. `ConfigError`."""
+    from . import schema
+
+    raw = _parse(file)
+    schema.check(raw, schema.ROOT, str(file))
+    table, origins = schema.resolve(raw, env, environ, str(file))
+
+    def wrong(key: str, problem: object) -> ConfigError:
+        return ConfigError(f"{file}: {origins.get(key, key)}: {problem}")
+
+    directory = Path(os.path.abspath(file)).parent
+
+    def path(key: str, text: str | None) -> Path | None:
+        try:
+            return None if text is None else directory / expand(text, environ)
+        except ValueError as error:
+            raise wrong(key, error)
+
+    def tree(name: str, keys: Mapping[str, Any]) -> Tree:
+        key = f"trees.{name}"
+        try:
+            tree_name(name)
+        except UsageError as error:
+            raise wrong(key, error.message)
+        lists = {which: tuple(keys[which]) for which in ("shared", "exclude", "touch", "ignore") if which in keys}
+        for which in ("shared", "touch"):
+            for text in lists.get(which, ()):
+                if not relative(text):
+                    raise wrong(f"{key}.{which}", f"{text!r} is not a path inside the tree")
+        return Tree(
+            name,
+            path=path(f"{key}.path", keys.get("path")),
+            trees_dir=path(f"{key}.trees_dir", keys.get("trees_dir")),
+            **lists,
+        )
+
+    trees = table.get("trees", {})
+    return Config(
+        file=file,
+        env=schema.chosen(raw, env),
+        name=table.get("name"),
+        deploy_to=path("deploy_to", table.get("deploy_to")),
+        settings=_settings(table, wrong),
+        trees={name: tree(name, keys) for name, keys in trees.items()},
+        sources={
+            name: source
+            for name, keys in trees.items()
+            if (source := path(f"trees.{name}.source", keys.get("source"))) is not None
+        },
+    )
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read", cause=error)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8", cause=error)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not TOML: {error}")
+
+
+def _settings(table: Mapping[str, Any], wrong: Any) -> Settings:
+    given: dict[str, Any] = {}
+    if "keep_releases" in table:
+        given["keep_releases"] = table["keep_releases"]
+        if table["keep_releases"] < 1:
+            raise wrong("keep_releases", "must be at least 1")
+    if "grace" in table:
+        try:
+            given["grace"] = duration(table["grace"])
+        except ValueError as error:
+            raise wrong("grace", error)
+    if table.get("public_paths", PUBLIC_PATHS) != PUBLIC_PATHS:
+        raise wrong("public_paths", f'{table["public_paths"]!r} is not supported; it must be "{PUBLIC_PATHS}"')
+    if "group" in table:
+        given["group"] = table["group"]
+    if "after_switch" in table.get("commands", {}):
+        given["after_switch"] = tuple(table["commands"]["after_switch"])
+    return Settings(**given)
