@@ -1,0 +1,35 @@
+# make demo    a site deployed and rolled back under readers, and a picture of it
+# make test    everything that .ci/run runs: the checks, then the tests
+# make check   style, types, and which room imports which
+# make bench   times beside rsync's
+# make clean   removes what the others made
+#
+# Nothing has to be installed before but Python 3.11 or later: each makes what it needs in .venv, once.
+
+BIN = .venv/bin
+
+.PHONY: demo test check bench clean
+
+demo: .venv/.demo
+	@$(BIN)/python -m treeswap demo $(ARGS)
+
+test: check
+	@scripts/test-needs
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: .venv/.dev
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy --strict
+	@$(BIN)/lint-imports
+
+bench: .venv/.dev
+	@scripts/test-needs
+	@$(BIN)/python scripts/bench.py $(ARGS)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist demo.svg
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.demo .venv/.dev: pyproject.toml scripts/venv
+	@scripts/venv $(@F)

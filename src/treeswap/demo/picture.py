@@ -1,0 +1,126 @@
+"""What the two pictures have in common: what is in them, its colours, its words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from statistics import median
+
+from .tracks import Look, Track
+from .verdict import Switch, Verdict
+
+# Told apart by lightness as well as by hue, for eyes and printers that see no hues.
+COLOURS = {"1": "#98a2b3", "2": "#1f6fd6", "3": "#dd8f06", "4": "#12876f", "5": "#c2478f", "6": "#6b4fbb"}
+
+EXPLANATION = (
+    "Each lookup leads into one whole release, and all trees change at one instant. A pass that begins before that"
+    " instant and ends after it sees two releases, one after the other: this is what the level “path” allows. A pinned"
+    " pass holds its release from beginning to end, by Site.pin(), and sees one. Out of order would be a lookup that"
+    " still saw the old release when another reader had seen the new one."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A count, its name for machines, and what was counted."""
+
+    count: int
+    name: str
+    what: str
+    must_be_nought: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """From `began` to `ended` (seconds of the monotonic clock) the readers of `tracks` went through the trees `trees`,
+    on so many `filesystems`. `releases` maps each version to the release that brought it."""
+
+    tracks: tuple[Track, ...]
+    verdict: Verdict
+    trees: tuple[str, ...]
+    releases: Mapping[str, str]
+    filesystems: int
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        return self.ended - self.began
+
+    @property
+    def subtitle(self) -> str:
+        places = f"{len(self.trees)} places" + (f" on {self.filesystems} filesystems" if self.filesystems > 1 else "")
+        return (
+            f"A Django site in {places}, switched {len(self.verdict.switches)} times in {self.seconds:.0f} seconds,"
+            f" while {len(self.tracks)} processes read all of it as fast as they could"
+        )
+
+    @property
+    def figures(self) -> tuple[tuple[Figure, ...], ...]:
+        """The counts, in three groups: of lookups, of passes, and of passes that held their release."""
+        verdict = self.verdict
+        return (
+            (
+                Figure(verdict.lookups, "lookups", "lookups"),
+                Figure(verdict.failed, "failed", "failed", must_be_nought=True),
+                Figure(verdict.out_of_order, "out_of_order", "out of order", must_be_nought=True),
+            ),
+            (
+                Figure(verdict.passes, "passes", "passes through all trees"),
+                Figure(verdict.straddled, "straddled", "straddled a switch"),
+            ),
+            (
+                Figure(verdict.pinned_passes, "pinned_passes", "pinned passes"),
+                Figure(verdict.pinned_straddled, "pinned_straddled", "straddled a switch", must_be_nought=True),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CloseUp:
+    """A switch, the readers that were caught near it with their lookups, how many seconds are shown before and after
+    it, and how long a lookup usually took."""
+
+    switch: Switch
+    caught: tuple[tuple[Track, tuple[Look, ...]], ...]
+    half: float
+    usual: float
+
+
+def close_up(picture: Picture) -> CloseUp | None:
+    """The switch near which the readers were caught best: a pass that straddled shows most, and a short one most
+    clearly."""
+    close_ups = [_caught(picture, switch) for switch in picture.verdict.switches]
+    best = max(close_ups, key=lambda each: each[0], default=(0, None))
+    return best[1]
+
+
+_BUSY = 6  # so many lookups must lie within the picture for a reader to be in it
+
+
+def _caught(picture: Picture, switch: Switch) -> tuple[int, CloseUp | None]:
+    """What a close-up of this switch would be, and how good."""
+    near = [
+        (track, change)
+        for track in picture.tracks
+        if not track.pinned
+        for change in track.changes
+        if change[0].began < switch.at < change[-1].began
+    ]
+    if not near:
+        return 0, None
+    usual = median(later.began - look.began for _, change in near for look, later in pairwise(change))
+    half = 1e-5 * ceil(14 * usual * 1e5)
+    caught = tuple(
+        (track, change) for track, change in near if sum(abs(look.began - switch.at) < half for look in change) >= _BUSY
+    )
+    if not caught:
+        return 0, None
+    straddled = sum(
+        look.version != later.version and look.tree < later.tree and look.began > switch.at - half
+        for _, change in caught
+        for look, later in pairwise(change)
+    )
+    return 10 * straddled + len(caught), CloseUp(switch, caught[:3], half, usual)

@@ -1,0 +1,57 @@
+"""Starting reader processes, and collecting what they saw."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from ..errors import Failed
+from .example import Place
+from .tracks import Track
+
+
+@contextmanager
+def reading(places: Sequence[Place], count: int) -> Iterator[list[Track]]:
+    """While the block runs, `count` processes read the public paths, and one more reads pinned releases. The list is
+    filled when the block has ended; whatever happens, no reader outlives it."""
+    tracks: list[Track] = []
+    files = [word for place in places for word in (str(place.live), place.stamp)]
+    names = [["--pin", "pinned"], *([f"reader {number}"] for number in range(1, count + 1))]
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        for name in names:
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "treeswap.demo.reader", *name, *files],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+        for process in processes:
+            assert process.stdout is not None
+            if process.stdout.readline() != "ready\n":
+                raise Failed("a reader did not start")
+        yield tracks
+        tracks += [_track(process) for process in [*processes[1:], processes[0]]]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
+
+
+def _track(process: subprocess.Popen[str]) -> Track:
+    """What a reader tells when its input ends."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    told = process.stdout.read()
+    if process.wait() != 0:
+        raise Failed(f"a reader ended with {process.returncode}")
+    return Track.from_json(json.loads(told))

@@ -1,0 +1,229 @@
+"""The picture as an SVG file: the counts, a time line for each reader, and one switch from close up."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from xml.sax.saxutils import escape, quoteattr
+
+from .picture import COLOURS, EXPLANATION, CloseUp, Figure, Picture, close_up
+from .tracks import Look, Track
+
+_WIDTH = 1240
+_LEFT, _RIGHT = 150, 1200  # where time begins and ends
+_ROW, _GAP = 30, 9
+_LANE = 20
+_INK, _SOFT, _LINE, _PAPER, _PANEL = "#1c2430", "#667085", "#d5dae2", "#f4f5f8", "#ffffff"
+_GOOD, _BAD = "#12876f", "#c62f2f"
+_FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
+
+
+def draw(picture: Picture) -> str:
+    """The whole file."""
+    body: list[str] = []
+    y = 0
+    for part in (_head, _figures, _time_line, _releases, _close_up, _foot):
+        lines, height = part(picture, y)
+        body += lines
+        y += height
+    counts = ", ".join(f"{figure.count} {figure.what}" for tile in picture.figures for figure in tile)
+    title = f"treeswap demo. {picture.subtitle}. {counts}."
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}"'
+            f' font-family="{_FONT}" font-size="14" fill="{_INK}">',
+            f"<title>{escape(title)}</title>",
+            _box(0, 0, _WIDTH, y, _PAPER, radius=0),
+            *body,
+            "</svg>",
+            "",
+        ]
+    )
+
+
+Drawn = tuple[list[str], int]
+Scale = Callable[[float], float]
+
+
+def _head(picture: Picture, y: int) -> Drawn:
+    return [
+        _text(40, y + 58, "Several directory trees, one atomic change", size=28, weight=700),
+        _text(40, y + 86, picture.subtitle + ".", size=15, fill=_SOFT),
+    ], 108
+
+
+def _figures(picture: Picture, y: int) -> Drawn:
+    """The counts as tiles; what must be nought is green when it is, and red when it is not."""
+    lines: list[str] = []
+    tiles = [[_column(figure) for figure in tile] for tile in picture.figures]
+    spare = (_WIDTH - 80 - 12 * (len(tiles) - 1) - sum(width for tile in tiles for _, width in tile)) / len(tiles)
+    left = 40.0
+    for tile in tiles:
+        x = left + spare / 2 + 12
+        for figure, width in tile:
+            fill = _INK if not figure.must_be_nought else _BAD if figure.count else _GOOD
+            lines.append(_text(x, y + 42, f"{figure.count:,}", size=25, weight=700, fill=fill))
+            lines.append(_text(x, y + 63, figure.what, size=12, fill=_SOFT))
+            x += width
+        right = x + spare / 2 - 12
+        lines.insert(0, _box(left, y, right - left, 82, _PANEL, stroke=_LINE))
+        left = right + 12
+    return lines, 82 + 22
+
+
+def _column(figure: Figure) -> tuple[Figure, float]:
+    """With the width that it takes, by the usual width of letters and digits at these sizes."""
+    return figure, max(16.5 * len(f"{figure.count:,}"), 6.9 * len(figure.what)) + 24
+
+
+def _time_line(picture: Picture, y: int) -> Drawn:
+    top = y + 58
+    bottom = top + len(picture.tracks) * (_ROW + _GAP)
+    lines = [_box(40, y, _WIDTH - 80, bottom + 34 - y, _PANEL, stroke=_LINE)]
+
+    def at(moment: float) -> float:
+        return _LEFT + (moment - picture.began) / picture.seconds * (_RIGHT - 20 - _LEFT)
+
+    for number, track in enumerate(picture.tracks):
+        lines += _row(picture, track, top + number * (_ROW + _GAP), at)
+    for switch in picture.verdict.switches:
+        x = at(switch.at)
+        lines.append(
+            f'<line class="switch" x1="{x:.1f}" y1="{y + 36}" x2="{x:.1f}" y2="{bottom - _GAP + 5}" stroke="{_INK}"'
+            ' stroke-width="1.4" stroke-dasharray="3 3"/>'
+        )
+        lines.append(_text(x, y + 28, switch.move.label, size=13, weight=600, anchor="middle"))
+    step = next(step for step in (1, 2, 5, 10, 20, 60, 600) if picture.seconds / step <= 15)
+    for second in range(0, int(picture.seconds) + 1, step):
+        label = f"{second} s" if second else "0"
+        lines.append(_text(at(picture.began + second), bottom + 18, label, size=12, fill=_SOFT, anchor="middle"))
+    return lines, bottom + 34 - y + 14
+
+
+def _row(picture: Picture, track: Track, y: int, at: Scale) -> Iterator[str]:
+    yield _text(_LEFT - 14, y + _ROW / 2 + 5, track.name, size=13, anchor="end")
+    yield _box(_LEFT, y, _RIGHT - 20 - _LEFT, _ROW, "#e9ecf1", radius=3)
+    ends = [stretch.first_ended for stretch in track.stretches[1:]] + [picture.ended]
+    for stretch, end in zip(track.stretches, ends, strict=True):
+        left, right = at(max(stretch.first_ended, picture.began)), at(end)
+        what = f"{track.name} saw version {stretch.version}"
+        yield _box(left, y, max(right - left, 0.5), _ROW, _colour(stretch.version), radius=0, title=what)
+        if right - left > 24:
+            middle = (left + right) / 2
+            yield _text(middle, y + _ROW / 2 + 5, stretch.version, size=14, weight=700, fill="#fff", anchor="middle")
+    for moment in track.straddled:
+        x, middle = at(moment), y + _ROW / 2
+        yield (
+            f'<path class="straddled" d="M{x:.1f} {middle - 6}l5 6l-5 6l-5-6Z" fill="#fff" stroke="{_INK}"'
+            ' stroke-width="1.4"><title>this pass straddled the switch</title></path>'
+        )
+
+
+def _releases(picture: Picture, y: int) -> Drawn:
+    """Which colour is which release, and what the marks mean."""
+    lines, x = [], 40
+    for version, release in picture.releases.items():
+        lines.append(_box(x, y, 20, 20, _colour(version), radius=3))
+        lines.append(_text(x + 10, y + 15, version, size=12, weight=700, fill="#fff", anchor="middle"))
+        lines.append(_text(x + 27, y + 15, release, size=12, fill=_SOFT))
+        x += 27 + 8 * len(release) + 24
+    lines.append(
+        f'<path d="M{x + 10} {y + 4}l5 6l-5 6l-5-6Z" fill="#fff" stroke="{_INK}" stroke-width="1.4"/>'
+        + _text(x + 24, y + 15, "a pass that straddled the switch", size=12, fill=_SOFT)
+    )
+    return lines, 44
+
+
+def _close_up(picture: Picture, y: int) -> Drawn:
+    """Single lookups, in the microseconds around one switch: a lane for each tree, a block for each lookup."""
+    found = close_up(picture)
+    if found is None:
+        return [], 0
+    left_edge, right_edge = _LEFT + 70, _RIGHT - 20
+    top = y + 60
+    height = len(picture.trees) * (_LANE + 4) + 14
+    bottom = top + height * len(found.caught)
+    lines = [
+        _box(40, y, _WIDTH - 80, bottom + 30 - y, _PANEL, stroke=_LINE),
+        _text(60, y + 30, f"From close up: {found.switch.move.label}", size=15, weight=700),
+    ]
+
+    def at(moment: float) -> float:
+        x = (left_edge + right_edge) / 2 + (moment - found.switch.at) / found.half * (right_edge - left_edge) / 2
+        return min(max(x, left_edge), right_edge)
+
+    for track, change in found.caught:
+        lines.append(_text(60, top + height / 2 - 4, track.name, size=13))
+        for number, tree in enumerate(picture.trees):
+            lane = top + number * (_LANE + 4)
+            lines.append(_text(left_edge - 14, lane + 15, tree, size=12, fill=_SOFT, anchor="end"))
+            lines.append(_box(left_edge, lane, right_edge - left_edge, _LANE, "#f0f2f5", radius=3))
+        lines += _blocks(found, change, top, at)
+        top += height
+    x = at(found.switch.at)
+    lines.append(
+        f'<line x1="{x:.1f}" y1="{y + 46}" x2="{x:.1f}" y2="{bottom - 8}" stroke="{_INK}" stroke-width="1.6"'
+        ' stroke-dasharray="3 3"/>'
+    )
+    lines.append(_text(x, y + 38, "the rename", size=12, weight=600, anchor="middle"))
+    for part, anchor in ((-1, "start"), (-0.5, "middle"), (0.5, "middle"), (1, "end")):
+        label = f"{abs(part) * found.half * 1e6:.0f} µs {'before' if part < 0 else 'after'}"
+        lines.append(
+            _text(at(found.switch.at + part * found.half), bottom + 12, label, size=12, fill=_SOFT, anchor=anchor)
+        )
+    return lines, bottom + 30 - y + 14
+
+
+def _blocks(found: CloseUp, change: Sequence[Look], top: float, at: Scale) -> Iterator[str]:
+    """A block lasts until the next lookup begins, but not longer than lookups take: then the reader waited for a
+    processor, which is drawn pale."""
+    for look, following in pairwise(change):
+        left, right = at(look.began), at(following.began)
+        end = at(min(following.began, look.began + 4 * found.usual))
+        lane = top + look.tree * (_LANE + 4)
+        if right > end:
+            words = "this reader waited for a processor"
+            yield _box(end, lane, right - end, _LANE, _colour(look.version), opacity=0.18, radius=0, title=words)
+        if end - left < 0.5:
+            continue
+        yield _box(left, lane, max(end - left - 1.5, 1), _LANE, _colour(look.version), radius=2)
+        if end - left > 14:
+            middle = (left + end - 1.5) / 2
+            yield _text(middle, lane + 15, look.version, size=12, weight=700, fill="#fff", anchor="middle")
+
+
+def _foot(picture: Picture, y: int) -> Drawn:  # noqa: ARG001
+    paragraph = textwrap.wrap(EXPLANATION, 165)
+    lines = [_text(40, y + 16 + 19 * number, line, size=13, fill=_SOFT) for number, line in enumerate(paragraph)]
+    return lines, 16 + 19 * len(lines) + 18
+
+
+def _colour(version: str) -> str:
+    return COLOURS.get(version, _SOFT)
+
+
+def _box(
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    fill: str,
+    *,
+    radius: int = 8,
+    stroke: str = "none",
+    opacity: float = 1,
+    title: str = "",
+) -> str:
+    shape = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{radius}"'
+    inside = f"<title>{escape(title)}</title>" if title else ""
+    return f'<rect {shape} fill="{fill}" fill-opacity="{opacity}" stroke="{stroke}">{inside}</rect>'
+
+
+def _text(
+    x: float, y: float, words: str, *, size: int, weight: int = 400, fill: str = _INK, anchor: str = "start"
+) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" fill={quoteattr(fill)}'
+        f' text-anchor="{anchor}">{escape(words)}</text>'
+    )
