@@ -32,7 +32,7 @@ class Journal:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Every whole line, oldest first. `Damaged` names the line."""
-        return iter(self._read()[0])
+        return iter(self._read())
 
     def history(self) -> History:
         history = History()
@@ -45,21 +45,22 @@ class Journal:
 
     def append(self, event: str, **details: Any) -> int:
         """Adds one event, durable, and gives its number (from 1)."""
-        events, whole = self._read()
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
         try:
-            fresh = os.fstat(fd).st_size == 0
+            data = _all_of(fd)
+            fresh = not data
             if fresh:
                 os.fchmod(fd, self._mode)
-            elif os.fstat(fd).st_size > whole:
+            elif len(data) > (whole := _whole_length(data, self._path)):
                 durable.cut(fd, whole)
+                data = data[:whole]
             line = {"at": time_text(self._clock()), "event": event, "by": self._by, **details}
             durable.append(fd, seal(line))
         finally:
             os.close(fd)
         if fresh:
             durable.fsync_directory(self._path.parent)
-        return len(events) + 1
+        return data.count(b"\n") + 1
 
     def reserve(self, ids: int, known: ReleaseId | None) -> list[ReleaseId]:
         """The next ids, larger than any that was ever journalled and than `known`, journalled before they are used."""
@@ -78,24 +79,19 @@ class Journal:
     def outcome(self, intent: int, *, done: bool) -> None:
         self.append("outcome", of=intent, done=done)
 
-    def _read(self) -> tuple[list[dict[str, Any]], int]:
-        """The whole events, and the length in bytes of the lines that hold them."""
+    def _read(self) -> list[dict[str, Any]]:
+        """The whole events. `Damaged` names the first line that is not one."""
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
-            return [], 0
-        lines = data.split(b"\n")
-        torn = lines.pop()
+            return []
         events: list[dict[str, Any]] = []
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(data[: _whole_length(data, self._path)].splitlines(), 1):
             try:
                 events.append(unseal(line, f"line {number} of {self._path}"))
             except Damaged:
-                # The last line was being written when the power went: it never counted.
-                if number == len(lines) and not torn:
-                    return events, len(data) - len(line) - 1
                 raise self._damaged(number, "its checksum does not fit its content")
-        return events, len(data) - len(torn)
+        return events
 
     def _damaged(self, number: int, cause: object) -> Damaged:
         return Damaged(
@@ -103,6 +99,24 @@ class Journal:
             hint="the public paths serve what `current` names all the same; restore the file, or remove that line",
             cause=cause,
         )
+
+
+def _all_of(fd: int) -> bytes:
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def _whole_length(data: bytes, path: Path) -> int:
+    """The length of the whole lines. The last one was being written when the power went, if it has no end or does not
+    fit its checksum: it never counted."""
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data) or not data:
+        return whole
+    last = data.rfind(b"\n", 0, whole - 1) + 1
+    try:
+        unseal(data[last:whole], str(path))
+    except Damaged:
+        return last
+    return whole
 
 
 def _fold(history: History, number: int, event: dict[str, Any]) -> None:

@@ -87,6 +87,11 @@ def check_dests(layout: Layout, trees: Mapping[str, Tree]) -> None:
                 f"the public path {tree.path} and the site's own directory {layout.root} lie in each other",
                 hint="choose another place for the site: --deploy-to DIRECTORY",
             )
+        if (foreign := site_of(tree.path.parent)) not in (None, layout.root):
+            raise UsageError(
+                f"the public path {tree.path} lies inside another site, {foreign}",
+                hint="deploy to a directory outside of it",
+            )
         for other, name in paths.items():
             if tree.path == other:
                 raise UsageError(f"the public path {other} is named twice, for {name!r} and {tree.name!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,8 @@ def _check_format(value: Mapping[str, Any], what: str) -> None:
 
 
 def _tree(value: dict[str, Any]) -> Tree:
-    lists = {key: tuple(value[key]) for key in ("shared", "exclude", "touch", "ignore")}
-    return replace(Tree(value["name"], _path(value["path"]), _path(value["trees_dir"])), **lists)
+    shared, exclude, touch, ignore = (tuple(value[key]) for key in ("shared", "exclude", "touch", "ignore"))
+    return Tree(value["name"], _path(value["path"]), _path(value["trees_dir"]), shared, exclude, touch, ignore)
 
 
 def _record(value: dict[str, Any]) -> Record:

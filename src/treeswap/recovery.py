@@ -65,6 +65,8 @@ def settle(ground: Ground) -> Recovered:
         ground.journal.append("observed", id=current)
         done.notes.append(f"noted that current was moved to {current} by hand")
     record = ground.records.find(current) if current else None
+    if current is not None and record is None:
+        return done
     for path in switch.drop_unused_links(ground.layout, ground.site.trees.values(), record):
         done.notes.append(f"removed the unused public link {path}")
     return done
@@ -89,15 +91,34 @@ def _settle_adoption(ground: Ground, intent: Intent) -> str:
     assert intent.to is not None
     moves = [Move.of(details) for details in intent.details["moves"]]
     begun = any(adopt.is_begun(move) for move in moves)
-    if ground.current() == intent.to or begun:
-        for move in moves:
-            adopt.carry_out(move)
-        if ground.current() != intent.to:
-            switch.point(ground.layout, intent.to)
-        end_adoption(ground, intent.number, done=True)
+    if begun or ground.current() == intent.to:
+        finish_adoption(ground, intent.number, intent.to, moves)
         return f"finished the interrupted adoption of {', '.join(str(move.public) for move in moves)}"
     take_back_adoption(ground, intent.number, intent.before, intent.to, moves)
     return "took back an adoption that had not begun"
+
+
+def finish_adoption(ground: Ground, intent: int, adopted: ReleaseId, moves: Iterable[Move]) -> list[Move]:
+    """Goes forward with an adoption; gives the moves that cannot be made. Their directories stay plain, and the
+    adopted release ceases to name them: one directory that resists must not hold up every later change."""
+    stuck = []
+    for move in moves:
+        try:
+            adopt.carry_out(move)
+        except OSError:
+            if adopt.is_begun(move):
+                raise
+            adopt.undo(move)
+            stuck.append(move)
+    record = ground.records.find(adopted)
+    if record is not None and stuck:
+        gone = {move.tree for move in stuck}
+        versions = {name: version for name, version in record.versions.items() if name not in gone}
+        ground.records.write(replace(record, versions=versions))
+    if ground.current() != adopted:
+        switch.point(ground.layout, adopted)
+    end_adoption(ground, intent, done=True)
+    return stuck
 
 
 def take_back_adoption(
@@ -128,13 +149,20 @@ def _settle_unadoption(ground: Ground, intent: Intent) -> str:
     copies = {name: (Path(public), Path(copy)) for name, (public, copy) in intent.details["copies"].items()}
     begun = any(durable.is_plain_directory(public) for public, _ in copies.values())
     if begun:
-        for public, copy in copies.values():
-            adopt.give_back(public, copy)
-        forget_trees(ground, copies)
+        forget_trees(ground, [name for name, ends in copies.items() if _given_back(*ends)])
     for _, copy in copies.values():
         stage.remove(copy)
     ground.journal.outcome(intent.number, done=begun)
     return f"{'finished' if begun else 'cleared'} an interrupted unadopt of {', '.join(copies)}"
+
+
+def _given_back(public: Path, copy: Path) -> bool:
+    """Whether a public path is a plain directory after another try. One that resists stays in the site."""
+    try:
+        adopt.give_back(public, copy)
+    except OSError:
+        return durable.is_plain_directory(public)
+    return True
 
 
 def forget_trees(ground: Ground, names: Iterable[str]) -> None:
@@ -255,5 +283,6 @@ def _drop_leases(ground: Ground, kept: _Kept) -> None:
 def _listed(directory: Path) -> list[Path]:
     try:
         return sorted(directory.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        # What may not be looked into, by who may only read, is not theirs to judge.
         return []

@@ -154,14 +154,15 @@ class Site(Core):
             return deploy.staged()
 
     def stage(self, sources: Mapping[str, str | Path | Directory], **flags: Any) -> Release:
-        """Seals a release with new content for these trees of the site; the others keep their version."""
+        """Seals a release with new content for these trees of the site; the others keep their version. Where nothing
+        differs from the current release, it is that one."""
         self.require()
         for name in sources:
             if name not in self.trees:
                 raise UsageError(f"the site has no tree {name!r}", hint=f"it has: {', '.join(self.trees) or 'none'}")
         given = {name: s if isinstance(s, Directory) else Path(s) for name, s in sources.items()}
         trees = {name: self.trees[name] for name in sources}
-        outcome = self.stage_only(Request(given, trees, adopt=True, force=True, **flags))
+        outcome = self.stage_only(Request(given, trees, adopt=True, **flags))
         record = self.ground.records.find(outcome.release) if outcome.release else None
         assert record is not None
         return self.release_of(record)

@@ -12,7 +12,6 @@ from treeswap.adopt import Move
 from treeswap.errors import DestinationRefused, NoSpace, Overtaken, UsageError
 from treeswap.manifest import Manifest
 from treeswap.outcomes import Outcome, Plan
-from treeswap.recovery import end_adoption, take_back_adoption
 from treeswap.release import Record, ReleaseId, Tree, Version
 
 from . import checking
@@ -109,12 +108,23 @@ def _carry_out(core: Core, record: Record, before: ReleaseId | None, steps: Sequ
             gap = max(gap, moves.carry_out(move))
     except OSError as error:
         if any(moves.is_begun(move) for move in steps):
-            # Forward only: the intent stays open, and the next change finishes it.
-            raise
-        take_back_adoption(ground, intent, before, record.id, steps)
+            stuck = recovery.finish_adoption(ground, intent, record.id, steps)
+            raise _half_adopted(steps, stuck, error) from error
+        recovery.take_back_adoption(ground, intent, before, record.id, steps)
         raise failure(error) from error
-    end_adoption(ground, intent, done=True)
+    recovery.end_adoption(ground, intent, done=True)
     return gap
+
+
+def _half_adopted(steps: Sequence[Move], stuck: Sequence[Move], error: OSError) -> DestinationRefused:
+    """Visitors see what they saw; some of the directories are the site's now, and some are not."""
+    done = ", ".join(str(move.public) for move in steps if move not in stuck)
+    left = ", ".join(str(move.public) for move in stuck) or "none"
+    return DestinationRefused(
+        f"not every directory could be adopted: {left} stayed as it was, {done} is a public path now",
+        hint=_WAYS_OUT,
+        cause=error,
+    )
 
 
 def _sentences(
@@ -151,7 +161,7 @@ def unadopt(core: Core, name: str | None) -> Outcome:
         record = core.current_record()
         trees = _leaving(core, name, record)
         copies: dict[str, tuple[Path, Path]] = {}
-        done = False
+        finished = False
         try:
             for tree in trees:
                 assert record is not None and tree.path is not None
@@ -175,11 +185,12 @@ def unadopt(core: Core, name: str | None) -> Outcome:
                 )
                 for public, copy in copies.values():
                     moves.give_back(public, copy)
-                    done = True
                 recovery.forget_trees(core.ground, [tree.name for tree in _named(core, name)])
                 core.ground.journal.outcome(intent, done=True)
+                finished = True
         finally:
-            if done or not any(durable.is_plain_directory(public) for public, _ in copies.values()):
+            # Half-way, the copies are what recovery goes forward with.
+            if finished or not any(durable.is_plain_directory(public) for public, _ in copies.values()):
                 for _, copy in copies.values():
                     stage.remove(copy)
         told = [f"{public} is a plain directory again" for public, _ in copies.values()]

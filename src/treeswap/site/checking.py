@@ -229,6 +229,9 @@ def _find_adoptions(core: Core, work: Work) -> None:
             if named or (work.current is not None and tree.name in work.current.versions):
                 places.check_parent(tree.path)
             continue
+        if not named and (work.current is None or tree.name not in work.current.versions):
+            # It joined the site, but no deploy has brought it yet: what is live there is not this deploy's business.
+            continue
         if not named:
             raise DestinationRefused(
                 f"{tree.path}, the public path of {tree.name}, is a plain directory now",

@@ -121,7 +121,8 @@ class Deploy:
         """From here on something has to be taken away again if this deploy fails."""
         core, work = self._core, self._work
         self._stack.callback(self._discard_homes)
-        if not core.exists:
+        if work.site != work.before or not core.exists:
+            # Before anything is made: what is left in a trees_dir by a dead process is found by way of site.json.
             core.write_site(work.site)
         for tree in work.site.trees.values():
             if tree in work.adopting or tree.name in work.new:
@@ -156,8 +157,6 @@ class Deploy:
                 written = core.ground.records.write_manifest(name, self._id, manifest)
                 versions[name] = _version(work.site.trees[name], self._id, manifest, written)
             record = replace(record, versions=versions)
-            if work.site != work.before:
-                core.write_site(work.site)
             core.ground.records.write(record)
             self._record = record
             for name in work.new:
@@ -230,14 +229,13 @@ class Deploy:
 
     def adopt_only(self) -> Outcome:
         """Adopts without deploying: what the live directories hold is the current release then."""
-        core, work = self._core, self._work
+        core = self._core
         with self._step("adopt"):
             self._begin()
             self._prepare_shared()
             with core.switching(self._doing) as notes:
                 self._notes += notes
                 self._check_not_overtaken()
-                core.write_site(work.site)
                 before = self._before
                 record = self._adopt(None)
         self._record, self._switched_at = record, record.sealed_at

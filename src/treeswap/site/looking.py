@@ -12,6 +12,7 @@ from treeswap.errors import Damaged, Failed, TreeswapError
 from treeswap.history import History, rollback_target
 from treeswap.outcomes import (
     CommandLog,
+    Decision,
     Difference,
     Finding,
     LogEntry,
@@ -111,7 +112,7 @@ def releases(core: Core) -> tuple[ReleaseRow, ...]:
     )
 
 
-def _decisions(core: Core, policy: Policy) -> Iterable[pruning.Decision]:
+def _decisions(core: Core, policy: Policy) -> Iterable[Decision]:
     try:
         return pruning.decide(core, policy)
     except PermissionError:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from treeswap import lease, places, switch
-from treeswap.errors import ConsentNeeded, Failed, NothingToRollBackTo, TreeswapError, UsageError, listed
+from treeswap.errors import ConsentNeeded, Failed, NothingToRollBackTo, TreeswapError, Unsettled, UsageError, listed
 from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
@@ -22,7 +22,7 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
     """Makes a release current, and clears its mark if it was bad."""
     with core.switching("switch") as notes:
         target = core.find_release(token)
-        current = core.current_record()
+        current = _served(core)
         if current is not None and current.id == target.id:
             made = switch.put_public_links(core.layout, core.trees.values())
             return Outcome(changed=False, release=target.id, notes=(*notes, *(f"made {path} again" for path in made)))
@@ -33,6 +33,8 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
             notes += told
         elif current is not None and not leave_strays:
             checking.check_strays(core, _leaving(current, target))
+        if current is not None:
+            target = _complete(core, target, current)
         outcome = _go(core, target, current, "switch")
     swinging.run_after_switch(core, target, current.id if current else None)
     return replace(outcome, notes=(*notes, *outcome.notes))
@@ -89,6 +91,15 @@ def _ends(core: Core, token: str | None) -> tuple[Record, Record]:
             hint="`treeswap releases` lists those that exist; `treeswap switch ID` goes to any of them",
         )
     return current, found
+
+
+def _served(core: Core) -> Record | None:
+    """The record of what is served; None too where `current` names a release that does not exist, which is what a
+    switch mends."""
+    try:
+        return core.current_record()
+    except Unsettled:
+        return None
 
 
 def _live(core: Core, target: Record, *, adopt: bool) -> list[Tree]:
