@@ -7,6 +7,7 @@ in the place of a directory leads nowhere.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from types import TracebackType
 from treeswap.manifest import joined
 
 KEPT_OPEN = 32
+_ENCODING, _ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -74,12 +76,12 @@ def _identity(fd: int) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class Listing:
-    """What a directory holds, open while the walk stands in it. Whoever walks puts into `enter` the names of those
-    directories in it to go on to."""
+    """What a directory holds, with the names as bytes, open while the walk stands in it. Whoever walks puts into
+    `enter` the names of those directories in it to go on to."""
 
     path: bytes
     fd: int
-    entries: list[os.DirEntry[str]]
+    entries: list[tuple[bytes, os.DirEntry[str]]]
     enter: list[bytes] = field(default_factory=list)
 
 
@@ -95,7 +97,7 @@ def walk(root_fd: int, refused: Callable[[bytes, OSError], None]) -> Iterator[Li
             listing = Listing(path, descent.fd, [])
             try:
                 with os.scandir(descent.fd) as entries:
-                    listing.entries.extend(entries)
+                    listing.entries += [(entry.name.encode(_ENCODING, _ERRORS), entry) for entry in entries]
             except OSError as refusal:
                 refused(path, refusal)
             else:

@@ -75,8 +75,8 @@ class _Examination:
         told = 0
         for listing in walk(root_fd, self._refused):
             self._directory(listing)
-            for found in listing.entries:
-                self._found(found, listing)
+            for name, found in listing.entries:
+                self._found(name, found, listing)
             if len(self._seen) - told >= _REPORT_EVERY:
                 told = len(self._seen)
                 self._listener(Event("verify", self._tree, told, len(self._entries)))
@@ -84,8 +84,7 @@ class _Examination:
         self._listener(Event("verify", self._tree, len(self._entries), len(self._entries)))
         return [fault for _, fault in sorted(self._faults)]
 
-    def _found(self, found: os.DirEntry[str], listing: Listing) -> None:
-        name = os.fsencode(found.name)
+    def _found(self, name: bytes, found: os.DirEntry[str], listing: Listing) -> None:
         path = joined(listing.path, name)
         sealed = self._entries.get(path)
         if sealed is None:

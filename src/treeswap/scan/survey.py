@@ -71,8 +71,7 @@ class _Survey:
             self.entries[listing.path] = self._entry("d", os.fstat(listing.fd), xattrs=xattrs)
         except NotReadable:
             pass  # what its own directory said of it stays
-        for found in listing.entries:
-            name = os.fsencode(found.name)
+        for name, found in listing.entries:
             path = joined(listing.path, name)
             try:
                 self.entries[path] = self._entry_of(path, name, found, listing)
@@ -115,8 +114,7 @@ def names_only(directory: Path, *, shared: Iterable[str] = ()) -> set[bytes]:
     left_out: Collection[bytes] = {os.fsencode(path.rstrip("/")) for path in shared}
     names: set[bytes] = set()
     for listing in walk(open_root(directory), _passed_over):
-        for found in listing.entries:
-            name = os.fsencode(found.name)
+        for name, found in listing.entries:
             path = joined(listing.path, name)
             if path not in left_out:
                 names.add(path)

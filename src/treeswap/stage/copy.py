@@ -14,9 +14,10 @@ from treeswap.release import Tree
 from treeswap.scan import NotReadable, open_root
 from treeswap.scan.reading import open_file, words
 
+from .contents import Contents
 from .filecopy import copy_file, dress, file_entry, new_file
 from .place import not_made, place
-from .plan import SourceReading, work_of
+from .plan import work
 
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 """A first copy keeps the times of its source, whatever the time of the deploy is."""
@@ -32,12 +33,14 @@ def copy(source: Path, destination: Path, *, listener: Listener = silent) -> lis
     if not source.is_dir():
         _copy_single(source, destination)
         return []
-    reading = SourceReading(_Directory(source), Tree(source.name), {}, Cache(), _as_root(), listener)
-    reading.run({})
-    left_out = sorted(os.fsdecode(path) for path in reading.others)
-    reading.others.clear()
-    reading.refuse()
-    place(work_of(reading, None), destination, now=_ANY_TIME, last_seal_ns=None, listener=listener)
+    directory, tree, as_root = _Directory(source), Tree(source.name), _as_root()
+    contents = Contents(directory, tree=tree.name, base={}, known=Cache(), as_root=as_root, listener=listener)
+    contents.read(links={})
+    left_out = sorted(os.fsdecode(path) for path in contents.others)
+    contents.others.clear()
+    contents.refuse()
+    wanted = work(directory, contents, tree=tree, base=None, as_root=as_root)
+    place(wanted, destination, now=_ANY_TIME, last_seal_ns=None, listener=listener)
     return left_out
 
 
