@@ -1,0 +1,9 @@
+"""What all tests share: this directory is importable, and `bench` makes a site to try things on."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("bench")
+
+from bench import bench  # noqa: E402, F401
