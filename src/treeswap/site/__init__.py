@@ -180,7 +180,7 @@ class Site(Core):
         work = checking.look(self, request)
         checking.check_space(self, work)
         if not request.leave_strays:
-            checking.check_strays(self, work.leaving())
+            checking.check_strays(self, work.leaving(), work.site.trees)
         return work
 
     # ------------------------------------------------------------ going to a release that is there

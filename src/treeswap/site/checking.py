@@ -110,9 +110,10 @@ def agree(core: Core, work: Work) -> None:
         raise ConsentNeeded("\n".join(parts), flags=tuple(flags), hint=f"say yes with {' '.join(flags)}")
 
 
-def check_strays(core: Core, leaving: Mapping[str, Version]) -> None:
-    """`StraysFound` if a switch would take files out of view that nobody sealed."""
-    found = find_strays(core, leaving)
+def check_strays(core: Core, leaving: Mapping[str, Version], trees: Mapping[str, Tree] | None = None) -> None:
+    """`StraysFound` if a switch would take files out of view that nobody sealed. `trees` are the site's as they will
+    be: what a request makes shared is no stray any more."""
+    found = find_strays(core, leaving, trees)
     if found:
         names = [f"{tree}/{path}" for tree, paths in found.items() for path in paths]
         first = next(iter(names))
@@ -124,11 +125,13 @@ def check_strays(core: Core, leaving: Mapping[str, Version]) -> None:
         )
 
 
-def find_strays(core: Core, versions: Mapping[str, Version]) -> dict[str, list[str]]:
+def find_strays(
+    core: Core, versions: Mapping[str, Version], trees: Mapping[str, Tree] | None = None
+) -> dict[str, list[str]]:
     """The strays of each of these versions, where there are any."""
     found = {}
     for name, version in versions.items():
-        tree = core.trees.get(name) or Tree(name)
+        tree = (trees or core.trees).get(name) or Tree(name)
         paths = strays.find(core.layout.version(version), core.ground.records.manifest(version), tree.ignore)
         if paths := [path for path in paths if not _is_shared(path, tree)]:
             found[name] = paths

@@ -90,7 +90,7 @@ class Deploy:
             checking.agree(core, self._work)
             checking.check_space(core, self._work)
             if not self._request.leave_strays:
-                checking.check_strays(core, self._work.leaving())
+                checking.check_strays(core, self._work.leaving(), self._work.site.trees)
             self._before = self._work.current.id if self._work.current else None
             return self._work.changes
 
