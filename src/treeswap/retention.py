@@ -61,9 +61,9 @@ def _in_grace(id: ReleaseId, history: History, grace: float, now: datetime) -> s
     left = history.left_at.get(id)
     if left is None:
         return None
-    ago = (now - left).total_seconds()
-    # A clock that was set back must not shorten the grace.
-    return f"left {max(ago, 0):.0f} s ago, grace {grace:g} s" if ago < grace else None
+    # A clock that was set back must not shorten the grace; nor make it endless, where there is none.
+    ago = max((now - left).total_seconds(), 0.0)
+    return f"left {ago:.0f} s ago, grace {grace:g} s" if ago < grace else None
 
 
 def _kept(
