@@ -79,7 +79,11 @@ def carry_out(move: Move) -> float:
     durable.fsync_directory(move.public.parent)
     durable.fsync_directory(move.slot.parent)
     for path in move.shared:
-        take_out(move.slot / path.rstrip("/"), move.shared_root / path.rstrip("/"))
+        inside, outside = move.slot / path.rstrip("/"), move.shared_root / path.rstrip("/")
+        if move.gap:
+            gap = max(gap, _take_out_through_a_gap(inside, outside))
+        else:
+            take_out(inside, outside)
     return gap
 
 
@@ -130,3 +134,33 @@ def _through_a_gap(move: Move) -> float:
     durable.rename_to_free(move.public, move.slot)
     durable.put_link(move.text, move.public)
     return time.monotonic() - began
+
+
+def _take_out_through_a_gap(inside: Path, outside: Path) -> float:
+    """As `take_out`. The link that waits beside `inside` tells, after a crash, that the path is on its way."""
+    waiting = _waiting_link(inside, outside)
+    there = os.path.lexists(inside) and not inside.is_symlink()
+    if waiting is None and not there:
+        return 0.0
+    durable.make_directories(outside.parent, 0o755)
+    if waiting is None:
+        waiting = inside.parent / durable.temporary_name(inside.name)
+        durable.put_link(str(outside), waiting)
+        durable.fsync_directory(inside.parent)
+    began = time.monotonic()
+    if there:
+        durable.rename_to_free(inside, outside)
+    durable.rename_over(waiting, inside)
+    gap = time.monotonic() - began
+    durable.fsync_directory(inside.parent)
+    durable.fsync_directory(outside.parent)
+    return gap
+
+
+def _waiting_link(inside: Path, outside: Path) -> Path | None:
+    try:
+        names = os.listdir(inside.parent)
+    except FileNotFoundError:
+        return None
+    found = (inside.parent / name for name in names if durable.is_temporary(name))
+    return next((path for path in found if durable.leads_through(path, str(outside))), None)

@@ -174,7 +174,20 @@ def exchange(one: Path, other: Path) -> None:
 
 def rename_to_free(source: Path, target: Path) -> None:
     """`source` gets the name `target`, which must be free: `FileExistsError`. Not durable by itself."""
-    _renameat2(source, target, _RENAME_NOREPLACE)
+    try:
+        _renameat2(source, target, _RENAME_NOREPLACE)
+    except OSError as error:
+        # NFS and some FUSE servers know no flags at all; then looking first has to do.
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        os.rename(source, target)
+
+
+def rename_over(source: Path, target: Path) -> None:
+    """`source` takes the place of what `target` is, or its name. Not durable by itself."""
+    os.rename(source, target)
 
 
 def _renameat2(one: Path, other: Path, flags: int) -> None:
