@@ -1,0 +1,1 @@
+"""The documentation against the program: each console block runs, each name exists, each link leads somewhere."""
