@@ -15,7 +15,7 @@ demo: .venv/.demo
 
 test: check
 	@scripts/test-needs
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 check: .venv/.dev
 	@$(BIN)/python -m ruff check .

@@ -1,7 +1,8 @@
 """Real inputs through the real program: Django's source distribution in three trees, and a node_modules beside a small
 tree. What arrived is judged by find, sha256sum, cmp and readlink, never by what treeswap itself wrote down.
 
-Everything is done once for each input, by `story`; the tests then look at what was seen on the way.
+Everything is done once for each input, by `story`; the tests then look at what was seen on the way. One class for each
+input, so that each may have a worker of its own.
 """
 
 from __future__ import annotations
@@ -74,6 +75,9 @@ def differences(old: Facts, new: Facts) -> dict[str, set[str]]:
     }
 
 
+NOTHING: dict[str, set[str]] = {"added": set(), "changed": set(), "removed": set()}
+
+
 @dataclass
 class Story:
     """The input's trees by name, what their sources and public paths held at each point, and the program's answers."""
@@ -92,69 +96,20 @@ class Story:
         return self.room / f"place-of-{tree}" / tree
 
     def run(self, when: str, *words: str) -> None:
-        """One command, and then a look at everything."""
+        """One command, and where the public paths lead after it."""
         result = subprocess.run(
             [sys.executable, "-m", "treeswap", *words, "--json"], cwd=self.room, capture_output=True, text=True
         )
         assert result.stdout, result.stderr
         self.answers[when] = json.loads(result.stdout)
+        self.directories[when] = {tree: readlink(self.path(tree)) for tree in self.trees}
+
+    def look(self, when: str) -> None:
         self.sources[when] = {tree: facts(self.source(tree)) for tree in self.trees}
         self.public[when] = {tree: facts(self.path(tree)) for tree in self.trees}
-        self.directories[when] = {tree: readlink(self.path(tree)) for tree in self.trees}
 
     def copy(self, when: str) -> None:
         self.run(when, "copy", *(f"{self.source(tree)}:{self.path(tree)}" for tree in self.trees))
-
-
-def django(room: Path) -> tuple[str, ...]:
-    """The sdist in three: the package, its documentation, and all the rest."""
-    unpacked = inputs.django()
-    for part in ("django", "docs"):
-        shutil.copytree(unpacked / part, room / "new" / part, symlinks=True)
-    shutil.copytree(unpacked, room / "new" / "rest", symlinks=True, ignore=_all_but_the_rest(unpacked))
-    return ("django", "docs", "rest")
-
-
-def _all_but_the_rest(top: Path) -> Any:
-    return lambda directory, names: {"django", "docs"} & set(names) if Path(directory) == top else set()
-
-
-def node(room: Path) -> tuple[str, ...]:
-    """A node_modules, and beside it the two files it was made from."""
-    shutil.copytree(inputs.node_modules(), room / "new" / "modules", symlinks=True)
-    shutil.copytree(inputs.DATA / "node", room / "new" / "app")
-    return ("modules", "app")
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(django, id="django", marks=pytest.mark.xdist_group("django")),
-        pytest.param(node, id="node", marks=pytest.mark.xdist_group("node")),
-    ],
-)
-def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    room = tmp_path_factory.mktemp("real")
-    try:
-        trees = request.param(room)
-    except inputs.Unavailable as why:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(why))
-    story = Story(room, trees)
-    for tree in trees:
-        story.path(tree).parent.mkdir()
-    story.copy("first")
-    story.copy("unchanged")
-    change_one_in_a_hundred(story)
-    story.copy("changed")
-    story.run("diff", "diff", "previous", "current", "--site", str(story.path(trees[0])))
-    story.run("verified", "verify", "--site", str(story.path(trees[0])))
-    with damaged(next(file for file in sorted(story.path(trees[0]).rglob("*.js*")) if file.stat().st_size > 100)):
-        story.run("damaged", "verify", "--site", str(story.path(trees[0])))
-    story.run("rolled back", "rollback", "--site", str(story.path(trees[0])))
-    yield story
-    shutil.rmtree(room)
 
 
 def change_one_in_a_hundred(story: Story) -> None:
@@ -201,74 +156,149 @@ def flip_first_byte(file: Path) -> None:
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_the_input_is_as_large_as_it_is_meant_to_be(story: Story, request: pytest.FixtureRequest) -> None:
-    files = sum(fact.kind == "f" for tree in story.sources["first"].values() for fact in tree.values())
-    assert files > (20_000 if "node" in request.node.name else 6_000)
-
-
-def test_a_first_copy_brings_everything_with_its_times(story: Story) -> None:
-    assert story.answers["first"]["exit"] == 0
+@pytest.fixture(scope="class")
+def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    room = tmp_path_factory.mktemp("real")
+    try:
+        story = Story(room, request.cls.prepare(room / "new"))
+    except inputs.Unavailable as why:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(why))
+    first = story.path(story.trees[0])
+    site = ("--site", str(first))
     for tree in story.trees:
-        source, public = story.sources["first"][tree], story.public["first"][tree]
-        assert differences(source, public) == {"added": set(), "changed": set(), "removed": set()}
-        assert {p: f.mtime for p, f in source.items()} == {p: f.mtime for p, f in public.items()}
+        story.path(tree).parent.mkdir()
+    story.copy("first")
+    story.look("first")
+    story.copy("unchanged")
+    change_one_in_a_hundred(story)
+    story.copy("changed")
+    story.look("changed")
+    story.run("diff", "diff", "previous", "current", *site)
+    story.run("verified", "verify", *site)
+    # A file of both versions, which is one inode.
+    unchanged = (file for file in sorted(first.rglob("*.js")) if file.stat().st_nlink > 1 and file.stat().st_size)
+    with damaged(next(unchanged)):
+        story.look("damaged")
+        story.run("damaged", "verify", *site)
+        story.run("refused", "rollback", *site)
+    story.run("mended", "verify", *site)
+    story.run("rolled back", "rollback", *site)
+    story.look("rolled back")
+    yield story
+    shutil.rmtree(room)
 
 
-def test_an_unchanged_copy_makes_nothing(story: Story) -> None:
-    assert (story.answers["unchanged"]["exit"], story.answers["unchanged"]["changed"]) == (0, False)
-    assert story.directories["unchanged"] == story.directories["first"]
+class RealInput:
+    """What holds for either; `prepare` puts the input's trees into a directory and says their names."""
+
+    at_least: int
+
+    @staticmethod
+    def prepare(new: Path) -> tuple[str, ...]:
+        raise NotImplementedError
+
+    def test_it_is_as_large_as_it_is_meant_to_be(self, story: Story) -> None:
+        files = sum(fact.kind == "f" for tree in story.sources["first"].values() for fact in tree.values())
+        assert files > self.at_least
+
+    def test_a_first_copy_brings_everything_with_its_times(self, story: Story) -> None:
+        assert story.answers["first"]["exit"] == 0
+        for tree in story.trees:
+            source, public = story.sources["first"][tree], story.public["first"][tree]
+            assert differences(source, public) == NOTHING
+            assert {p: f.mtime for p, f in source.items()} == {p: f.mtime for p, f in public.items()}
+
+    def test_an_unchanged_copy_makes_nothing(self, story: Story) -> None:
+        assert (story.answers["unchanged"]["exit"], story.answers["unchanged"]["changed"]) == (0, False)
+        assert story.directories["unchanged"] == story.directories["first"]
+
+    def test_a_changed_copy_brings_exactly_the_changes(self, story: Story) -> None:
+        assert story.answers["changed"]["exit"] == 0
+        for tree in story.trees:
+            source, public = story.sources["changed"][tree], story.public["changed"][tree]
+            assert differences(source, public) == NOTHING
+            assert differences(story.public["first"][tree], public) != {
+                "added": set(),
+                "changed": set(),
+                "removed": set(),
+            }
+
+    def test_cmp_finds_no_difference_in_what_was_edited(self, story: Story) -> None:
+        for tree in story.trees:
+            expected = differences(story.sources["first"][tree], story.sources["changed"][tree])
+            version = Path(story.directories["changed"][tree])
+            for path in expected["changed"] | expected["added"]:
+                if story.sources["changed"][tree][path].kind == "f":
+                    subprocess.run(["cmp", story.source(tree) / path, version / path], check=True)
+
+    def test_what_did_not_change_is_linked_and_keeps_its_time(self, story: Story) -> None:
+        linked = 0
+        for tree in story.trees:
+            old, new = story.public["first"][tree], story.public["changed"][tree]
+            unchanged = [path for path in old.keys() & new.keys() if old[path] == new[path] and old[path].kind == "f"]
+            for path in unchanged:
+                assert (new[path].inode, new[path].mtime) == (old[path].inode, old[path].mtime), path
+            linked += len(unchanged)
+        assert linked > 0.97 * sum(
+            fact.kind == "f" for tree in story.public["first"].values() for fact in tree.values()
+        )
+
+    def test_diff_names_what_changed(self, story: Story) -> None:
+        answer = story.answers["diff"]
+        assert answer["exit"] == 0
+        for tree in story.trees:
+            expected = differences(story.sources["first"][tree], story.sources["changed"][tree])
+            for what, paths in expected.items():
+                assert set(answer["trees"][tree][what]) == paths, (tree, what)
+
+    def test_verify_agrees_and_names_the_one_damaged_byte(self, story: Story) -> None:
+        assert (story.answers["verified"]["exit"], story.answers["verified"]["problems"]) == (0, [])
+        answer = story.answers["damaged"]
+        assert answer["exit"] == 16
+        tree = story.trees[0]
+        really = differences(story.public["changed"][tree], story.public["damaged"][tree])["changed"]
+        assert len(really) == 1
+        assert {problem["path"] for problem in answer["problems"]} == really
+
+    def test_a_rollback_to_what_was_found_damaged_is_refused_until_it_is_mended(self, story: Story) -> None:
+        assert story.answers["refused"]["exit"] == 12
+        assert story.directories["refused"] == story.directories["changed"]
+        assert (story.answers["mended"]["exit"], story.answers["mended"]["problems"]) == (0, [])
+
+    def test_rollback_brings_back_the_very_directories(self, story: Story) -> None:
+        assert story.answers["rolled back"]["exit"] == 0, story.answers["rolled back"]["error"]
+        assert story.directories["rolled back"] == story.directories["first"] != story.directories["changed"]
+        for tree in story.trees:
+            before, after = story.public["first"][tree], story.public["rolled back"][tree]
+            assert differences(before, after) == NOTHING
+            assert {p: (f.mtime, f.inode) for p, f in before.items()} == {
+                p: (f.mtime, f.inode) for p, f in after.items()
+            }
 
 
-def test_a_changed_copy_brings_exactly_the_changes(story: Story) -> None:
-    assert story.answers["changed"]["exit"] == 0
-    for tree in story.trees:
-        source, public = story.sources["changed"][tree], story.public["changed"][tree]
-        assert differences(source, public) == {"added": set(), "changed": set(), "removed": set()}
-        assert differences(story.public["first"][tree], public) != {"added": set(), "changed": set(), "removed": set()}
+class TestDjango(RealInput):
+    """The sdist in three: the package, its documentation, and all the rest."""
+
+    at_least = 6_000
+
+    @staticmethod
+    def prepare(new: Path) -> tuple[str, ...]:
+        unpacked = inputs.django()
+        shutil.copytree(unpacked, new / "rest", symlinks=True)
+        for part in ("django", "docs"):
+            (new / "rest" / part).rename(new / part)
+        return ("django", "docs", "rest")
 
 
-def test_cmp_finds_no_difference_in_what_was_edited(story: Story) -> None:
-    for tree in story.trees:
-        expected = differences(story.sources["first"][tree], story.sources["changed"][tree])
-        version = Path(story.directories["changed"][tree])
-        for path in expected["changed"] | expected["added"]:
-            if story.sources["changed"][tree][path].kind == "f":
-                subprocess.run(["cmp", story.source(tree) / path, version / path], check=True)
+class TestNodeModules(RealInput):
+    """A node_modules, and beside it the two files that it was made from."""
 
+    at_least = 20_000
 
-def test_what_did_not_change_is_linked_and_keeps_its_time(story: Story) -> None:
-    linked = 0
-    for tree in story.trees:
-        old, new = story.public["first"][tree], story.public["changed"][tree]
-        unchanged = [path for path in old.keys() & new.keys() if old[path] == new[path] and old[path].kind == "f"]
-        for path in unchanged:
-            assert (new[path].inode, new[path].mtime) == (old[path].inode, old[path].mtime), path
-        linked += len(unchanged)
-    assert linked > 0.97 * sum(fact.kind == "f" for tree in story.public["first"].values() for fact in tree.values())
-
-
-def test_diff_names_what_changed(story: Story) -> None:
-    answer = story.answers["diff"]
-    assert answer["exit"] == 0
-    for tree in story.trees:
-        expected = differences(story.sources["first"][tree], story.sources["changed"][tree])
-        for what, paths in expected.items():
-            assert set(answer["trees"][tree][what]) == paths, (tree, what)
-
-
-def test_verify_agrees_and_names_the_one_damaged_byte(story: Story) -> None:
-    assert (story.answers["verified"]["exit"], story.answers["verified"]["problems"]) == (0, [])
-    damaged = story.answers["damaged"]
-    assert damaged["exit"] == 16
-    really = differences(story.public["changed"][story.trees[0]], story.public["damaged"][story.trees[0]])["changed"]
-    assert len(really) == 1
-    assert {problem["path"] for problem in damaged["problems"]} == really
-
-
-def test_rollback_brings_back_the_very_directories(story: Story) -> None:
-    assert story.answers["rolled back"]["exit"] == 0
-    assert story.directories["rolled back"] == story.directories["first"] != story.directories["changed"]
-    for tree in story.trees:
-        before, after = story.public["first"][tree], story.public["rolled back"][tree]
-        assert differences(before, after) == {"added": set(), "changed": set(), "removed": set()}
-        assert {p: (f.mtime, f.inode) for p, f in before.items()} == {p: (f.mtime, f.inode) for p, f in after.items()}
+    @staticmethod
+    def prepare(new: Path) -> tuple[str, ...]:
+        shutil.copytree(inputs.node_modules(), new / "modules", symlinks=True)
+        shutil.copytree(inputs.DATA / "node", new / "app")
+        return ("modules", "app")
