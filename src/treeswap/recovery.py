@@ -48,6 +48,21 @@ class Recovered:
     notes: list[str] = field(default_factory=list)
 
 
+def described(ground: Ground, intent: Intent) -> str:
+    """What was interrupted, when, and how far it had come."""
+    when = f"was interrupted at {intent.at:%Y-%m-%d %H:%M:%S} UTC"
+    match intent.what:
+        case "adopt":
+            moves = [Move.of(details) for details in intent.details["moves"]]
+            begun = sum(adopt.is_begun(move) for move in moves)
+            return f"the adoption of live directories {when}: {begun} of {len(moves)} had become links"
+        case "unadopt":
+            given = sum(durable.is_plain_directory(Path(public)) for public, _ in intent.details["copies"].values())
+            return f"the unadopt {when}: {given} of {len(intent.details['copies'])} were plain directories again"
+    came = "it had happened" if ground.current() == intent.to else "it had not happened"
+    return f"the {intent.why} to {intent.to} {when}: {came}"
+
+
 # ---------------------------------------------------------------- settle
 
 

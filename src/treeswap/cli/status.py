@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..outcomes import Status
+from ..outcomes import Status, TreeStatus
 from . import words
 from .command import LOOKS, verb
 from .report import Answer
@@ -55,9 +55,12 @@ def _text(status: Status) -> str:
         rows.append(["lock", str(status.lock)])
     if status.hold:
         rows.append(["hold", f"{status.hold.why} ({status.hold.by}, {words.when(status.hold.since)})"])
-    trees = [
-        [name, "ok" if tree.ok else f"NOT OK: {tree.problem}", words.name(tree.path or "no public path")]
-        for name, tree in status.trees.items()
-    ]
+    trees = [[name, _verdict(tree), words.name(tree.path or "no public path")] for name, tree in status.trees.items()]
     text = words.table(rows)
     return text + "\n\n" + words.table([[name, path, ok] for name, ok, path in trees]) if trees else text
+
+
+def _verdict(tree: TreeStatus) -> str:
+    if not tree.ok:
+        return f"NOT OK: {tree.problem}"
+    return f"ok: {tree.problem}" if tree.problem else "ok"

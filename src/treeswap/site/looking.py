@@ -59,9 +59,7 @@ def status(core: Core) -> Status:
 def _interrupted(core: Core, history: History) -> str | None:
     """What a dead process left unfinished, if anything."""
     if (intent := history.open) is not None:
-        came = "and had happened" if intent.to == core.ground.current() else "and had not happened yet"
-        target = f" to {intent.to}" if intent.to else ""
-        return f"a {intent.why}{target} was interrupted at {intent.at:%Y-%m-%d %H:%M:%S} UTC, {came}"
+        return recovery.described(core.ground, intent)
     try:
         left = recovery.leftovers(core.ground)
     except (OSError, TreeswapError):
