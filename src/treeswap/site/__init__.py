@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from treeswap import places, switch
+from treeswap import places
 from treeswap.errors import NotASite, UsageError
 from treeswap.lease import Lease
 from treeswap.outcomes import (
@@ -253,9 +253,7 @@ class Site(Core):
         self.require()
         with self.telling(), self.changing("recover") as notes:
             with self.switching("recover"):
-                record = self.current_record()
-                trees = [tree for tree in self.trees.values() if record and tree.name in record.versions]
-                made = switch.put_public_links(self.layout, trees)
+                made = self.heal_public_links(self.current_record())
             notes += [f"made the missing public link {path} again" for path in made]
             return Outcome(bool(notes), self.ground.current(), notes=tuple(notes))
 

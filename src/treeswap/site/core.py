@@ -13,10 +13,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from treeswap import durable, places, recovery
+from treeswap import durable, places, recovery, switch
 from treeswap.commands import Runner, run
 from treeswap.envelope import seal, time_of, time_text, unseal
-from treeswap.errors import Failed, Held, NoSpace, NoSuchRelease, NotASite, TreeswapError, Unsettled
+from treeswap.errors import Failed, Held, NoSpace, NoSuchRelease, NotASite, PlaceRefused, TreeswapError, Unsettled
 from treeswap.journal import Journal
 from treeswap.layout import Layout
 from treeswap.lock import Lock
@@ -279,6 +279,12 @@ class Core:
         """New ids, larger than any before. Under `switch.lock`."""
         return self.ground.journal.reserve(count, max(self.ground.records.ids(), default=None))
 
+    def heal_public_links(self, record: Record | None) -> list[Path]:
+        """Makes those missing public links again that lead into this release, and gives them. Where a filesystem is
+        not mounted, its mount point is left alone."""
+        served = [tree for tree in self.trees.values() if record is not None and tree.name in record.versions]
+        return switch.put_public_links(self.layout, [tree for tree in served if self._is_at_home(tree)])
+
     # ------------------------------------------------------------ trees_dirs
 
     def check_homes(self, versions: Mapping[str, Version]) -> None:
@@ -286,6 +292,14 @@ class Core:
         for version in versions.values():
             if version.trees_dir is not None:
                 places.check_trees_dir(version.trees_dir, self.ground.site.id)
+
+    def _is_at_home(self, tree: Tree) -> bool:
+        try:
+            if tree.trees_dir is not None:
+                places.check_trees_dir(tree.trees_dir, self.ground.site.id)
+            return True
+        except PlaceRefused:
+            return False
 
 
 def failure(error: OSError) -> Failed:

@@ -56,9 +56,7 @@ class Deploy:
         try:
             self._enter_locked()
         except BaseException:
-            # What somebody else has put in there meanwhile stays: only empty directories go.
-            self._stack.close()
-            homes.remove_empty(self._made)
+            self._close()
             raise
         return self
 
@@ -78,7 +76,13 @@ class Deploy:
                     raise
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._stack.close()
+        if not os.path.lexists(self._core.layout.site_json):
+            # What somebody else has put in there meanwhile stays: only empty directories go.
+            homes.remove_empty(self._made)
 
     # ------------------------------------------------------------ 1 check
 
@@ -275,7 +279,7 @@ class Deploy:
         """Every tree equals the current release's: the public links are looked after, settings are remembered."""
         core, work = self._core, self._work
         with core.switching(self._doing):
-            for path in switch.put_public_links(core.layout, work.site.trees.values()):
+            for path in core.heal_public_links(work.current):
                 self._note(f"made the missing public link {path} again")
             if work.site != work.before:
                 core.write_site(work.site)

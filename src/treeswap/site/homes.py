@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from treeswap import durable, places, stage
 from treeswap.cache import Cache
+from treeswap.errors import Failed
 from treeswap.layout import MARKER, lies_in
 from treeswap.release import Tree
 
@@ -56,10 +58,12 @@ def prepare_shared(core: Core, tree: Tree, shared: str, inside: Path | None, *, 
 
 def remove(core: Core, made: Iterable[Path]) -> None:
     """Takes away what was made, innermost first: what is the site's with all that is in it, a directory above it only
-    if it is empty."""
+    if it is empty. What resists (NFS and FUSE hold the names of open locks) stays: why there is something to take away
+    is the error to be told."""
     for path in made:
         if lies_in(path, core.root) or os.path.lexists(path / MARKER):
-            stage.remove(path)
+            with suppress(OSError, Failed):
+                stage.remove(path)
         else:
             remove_empty([path])
 

@@ -24,7 +24,7 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
         target = core.find_release(token)
         current = _served(core)
         if current is not None and current.id == target.id:
-            made = switch.put_public_links(core.layout, core.trees.values())
+            made = core.heal_public_links(current)
             return Outcome(changed=False, release=target.id, notes=(*notes, *(f"made {path} again" for path in made)))
         _refuse_damaged(core, target, force=force)
         if live := _live(core, target, adopt=adopt):
