@@ -219,10 +219,10 @@ class Bench:
             for tree in _names(self.site_root / kind):
                 names = _names(self.site_root / kind / tree)
                 found += [f"{kind}/{tree}/{name}" for name in names if (tree, name) not in named]
-        for name, tree in site.trees.items():
-            if tree.trees_dir is not None:
-                held = set(_names(tree.trees_dir)) - {"shared", ".treeswap-site"}
-                found += [f"{tree.trees_dir}/{entry}" for entry in held if (name, entry) not in named]
+        for name, defined in site.trees.items():
+            if defined.trees_dir is not None:
+                held = set(_names(defined.trees_dir)) - {"shared", ".treeswap-site"}
+                found += [f"{defined.trees_dir}/{entry}" for entry in held if (name, entry) not in named]
         for directory, _, files in os.walk(self.root, onerror=None):
             found += [f"{directory}/{name}" for name in files if durable.is_temporary(name)]
         if os.path.lexists(self.site_root / ".treeswap/moving"):

@@ -7,3 +7,4 @@ import pytest
 pytest.register_assert_rewrite("bench")
 
 from bench import bench  # noqa: E402, F401
+from filesystems import mounts  # noqa: E402, F401

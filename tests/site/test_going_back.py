@@ -57,7 +57,7 @@ def test_to_a_named_release_marks_everything_between(bench: Bench) -> None:
 
 
 def test_to_a_later_or_the_same_release_is_no_rollback(bench: Bench) -> None:
-    v1, v2 = deployed(bench, "v1", "v2")
+    _, v2 = deployed(bench, "v1", "v2")
     bench.rollback(v2, exits=2)
     bench.rollback().rollback(v2, exits=2).says(f"treeswap switch {v2}").shows("v1")
 
@@ -118,7 +118,7 @@ def test_order_is_no_matter_of_times_of_files(bench: Bench) -> None:
 
 
 def test_previous_is_what_was_served_before(bench: Bench) -> None:
-    v1, v2, v3 = deployed(bench, "v1", "v2", "v3")
+    v1, _, v3 = deployed(bench, "v1", "v2", "v3")
     bench.switch(v1)
     assert bench.site.status().previous == v3
     assert bench.site.find_release("previous").id == v3
