@@ -22,18 +22,18 @@ def seal(value: Mapping[str, Any]) -> bytes:
     return body[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
-def unseal(line: bytes, what: str) -> dict[str, Any]:
-    """The object of a line. `Damaged` names `what`."""
+def unseal(line: bytes, what: str, hint: str | None = None) -> dict[str, Any]:
+    """The object of a line. `Damaged` names `what`, and says `hint`."""
     text = line.rstrip(b"\n")
     body, tail = text[:-_TAIL] + b"}", text[-_TAIL:]
     if tail != b',"crc":"%08x"}' % zlib.crc32(body):
-        raise Damaged(f"{what} is damaged", cause="its checksum does not fit its content")
+        raise Damaged(f"{what} is damaged", hint=hint, cause="its checksum does not fit its content")
     try:
         value = json.loads(body)
     except ValueError as error:
-        raise Damaged(f"{what} is damaged", cause=error)
+        raise Damaged(f"{what} is damaged", hint=hint, cause=error)
     if not isinstance(value, dict):
-        raise Damaged(f"{what} is damaged", cause="it is not an object")
+        raise Damaged(f"{what} is damaged", hint=hint, cause="it is not an object")
     return value
 
 

@@ -195,7 +195,11 @@ def check_site_is_free(layout: Layout) -> None:
         return
     except OSError as error:
         raise PlaceRefused(f"{layout.root} cannot be the site's directory", cause=error)
-    strange = sorted(names - {PRIVATE, "shared", "releases", "trees", "run"})
+    known = {PRIVATE, "shared", "releases", "trees", "run"}
+    if layout.records.is_dir():
+        # A site that lost its site.json, and is made anew around its releases.
+        known.add("current")
+    strange = sorted(names - known)
     if strange:
         raise PlaceRefused(
             f"{layout.root} is to be the site's own directory but holds {strange[0]!r}",

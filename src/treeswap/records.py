@@ -19,7 +19,8 @@ from .layout import Layout
 from .manifest import Manifest
 from .release import Record, ReleaseId, Settings, Tree, Version
 
-_ANEW = "restore it from a backup, or deploy with --force, which copies every file anew"
+_ANEW = "restore it from a backup, or deploy with --force --leave-strays, which copies every file anew"
+_RESTORE = "restore it from a backup; the public paths serve what `current` names all the same"
 
 FORMAT = 1
 """The format of a SITE that this program reads and writes."""
@@ -44,7 +45,7 @@ def read_site(layout: Layout) -> SiteFile:
     except OSError as error:
         raise NotASite(f"{layout.root} cannot be read", cause=error)
     what = f"the site's file {layout.site_json}"
-    value = unseal(data, what)
+    value = unseal(data, what, _RESTORE)
     try:
         _check_format(value, what)
         trees = {tree["name"]: _tree(tree) for tree in value["trees"]}
@@ -98,7 +99,7 @@ class Records:
         except FileNotFoundError:
             return None
         what = f"the record {path}"
-        value = unseal(data, what)
+        value = unseal(data, what, f"restore it from a backup, or give the release up: mv {path} {path}.damaged")
         try:
             _check_format(value, what)
             record = _record(value)
@@ -191,6 +192,6 @@ def _text(path: Path | None) -> str | None:
 def _nonsense(what: str, cause: object) -> Damaged:
     return Damaged(
         f"{what} is damaged",
-        hint="restore it from a backup; the public paths serve what `current` names all the same",
+        hint=_RESTORE,
         cause=cause,
     )

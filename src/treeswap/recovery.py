@@ -230,8 +230,11 @@ class _Kept:
 
 
 def leftovers(ground: Ground, kept: _Kept | None = None) -> list[Path]:
-    """Everything that `sweep` would clear, without touching it."""
+    """Everything that `sweep` would clear, without touching it: nothing, if `current` names a release that lost its
+    record, since what is served must not be taken for a leftover."""
     kept = kept or _Kept(ground, ground.records.all())
+    if (current := ground.current()) is not None and current not in kept.records:
+        return []
     layout = ground.layout
     found = [
         *_of_ids(layout.releases, kept.release),

@@ -4,7 +4,7 @@ middle of an interrupted change."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from treeswap import lock, manifest, places, recovery, scan
 from treeswap.envelope import time_of
@@ -52,8 +52,14 @@ def status(core: Core) -> Status:
         hold=core.hold_mark(),
         trees={name: _tree_status(core, tree, record, history) for name, tree in core.trees.items()},
         interrupted=interrupted,
-        advice="treeswap recover (or any command that changes the site)" if interrupted else None,
+        advice=_advice(current, records) if interrupted else None,
     )
+
+
+def _advice(current: ReleaseId | None, records: Mapping[ReleaseId, Record]) -> str:
+    if current is not None and current not in records:
+        return "treeswap switch ID, to one of those that `treeswap releases` lists"
+    return "treeswap recover (or any command that changes the site)"
 
 
 def _interrupted(core: Core, history: History) -> str | None:
@@ -65,6 +71,9 @@ def _interrupted(core: Core, history: History) -> str | None:
     except (OSError, TreeswapError):
         # Not ours to look into.
         return None
+    current = core.ground.current()
+    if current is not None and core.ground.records.find(current) is None:
+        return f"current names {current}, which has no record any more"
     if left:
         return f"an interrupted change left {len(left)} thing{'s' if len(left) > 1 else ''} to clear, such as {left[0]}"
     return None
