@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from rich.columns import Columns
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -25,7 +26,7 @@ def show(picture: Picture, console: Console) -> None:
     for track in picture.tracks:
         console.print(Text(f"{track.name:>{_LABEL - 1}} ") + _cells(picture, track, width, coloured), no_wrap=True)
     console.print(_axis(picture, width), style="dim", no_wrap=True, overflow="crop")
-    console.print(_legend(picture, coloured))
+    console.print(Padding(_legend(picture, coloured), (0, 0, 0, _LABEL)))
     console.print()
     console.print(_figures(picture))
     console.print(Padding(Text(EXPLANATION, style="dim"), (1, 0, 1, 0)), width=min(console.width, 100))
@@ -84,14 +85,13 @@ def _axis(picture: Picture, width: int) -> str:
     return line
 
 
-def _legend(picture: Picture, coloured: bool) -> Text:
-    line = Text(" " * _LABEL)
+def _legend(picture: Picture, coloured: bool) -> Columns:
+    """Which colour or digit is which release; on as many lines as it takes."""
+    entries = []
     for version, release in picture.releases.items():
-        line.append(
-            f" {version} " if coloured else version, style=f"bold white on {COLOURS[version]}" if coloured else ""
-        )
-        line.append(f" {release}  ")
-    return line
+        label = Text(f" {version} ", style=f"bold white on {COLOURS[version]}") if coloured else Text(version)
+        entries.append(label + f" {release}")
+    return Columns(entries, padding=(0, 2))
 
 
 def _figures(picture: Picture) -> Table:
