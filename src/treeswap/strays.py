@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .manifest import Manifest, joined
 from .scan import Descent, open_root
+from .scan.names import shown
 
 
 def find(directory: Path, manifest: Manifest, ignore: Sequence[str]) -> list[str]:
@@ -61,5 +62,5 @@ def _new_names(fd: int, path: bytes, manifest: Manifest, ignore: Sequence[str]) 
         for entry in entries:
             new = joined(path, os.fsencode(entry.name))
             if new not in manifest.entries and not any(fnmatchcase(entry.name, pattern) for pattern in ignore):
-                names.append(os.fsdecode(new) + "/" * entry.is_dir(follow_symlinks=False))
+                names.append(shown(new, is_directory=entry.is_dir(follow_symlinks=False)))
     return names

@@ -2,9 +2,10 @@
 
 from .descent import Descent, Listing, open_root, walk
 from .examine import Fault, examine
+from .names import only_here
 from .reading import Content, NotReadable
 from .source import Excluded, Source
-from .survey import names_only, survey
+from .survey import survey
 
 __all__ = [
     "Content",
@@ -15,7 +16,7 @@ __all__ = [
     "NotReadable",
     "Source",
     "examine",
-    "names_only",
+    "only_here",
     "open_root",
     "survey",
     "walk",

@@ -13,6 +13,7 @@ from treeswap.manifest import Entry, Manifest, joined
 from treeswap.outcomes import Event, Listener, silent
 
 from .descent import Listing, open_root, walk
+from .names import shown
 from .reading import NotReadable, attributes_hash, read_attributes, read_file, words
 
 _REPORT_EVERY = 256
@@ -55,10 +56,6 @@ def kind_of(status: os.stat_result) -> str:
     if stat.S_ISDIR(status.st_mode):
         return "d"
     return "l" if stat.S_ISLNK(status.st_mode) else "o"
-
-
-def shown(path: bytes, kind: str) -> str:
-    return os.fsdecode(path) + "/" * (kind == "d") if path else "."
 
 
 class _Examination:
@@ -153,7 +150,7 @@ class _Examination:
             self._fault("changed", path, sealed.kind, ", ".join(different))
 
     def _fault(self, kind: str, path: bytes, path_kind: str, detail: str) -> None:
-        self._faults.append((path, Fault(kind, shown(path, path_kind), detail)))
+        self._faults.append((path, Fault(kind, shown(path, is_directory=path_kind == "d"), detail)))
 
 
 def _permissions(status: os.stat_result, sealed: Entry) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from treeswap.errors import Failed
@@ -107,21 +107,3 @@ class _Survey:
             raise Failed("the directory to read cannot be listed", cause=refusal.strerror) from refusal
         if path in self.entries:
             self.entries[path] = self.entries[path]._replace(kind="o")
-
-
-def names_only(directory: Path, *, shared: Iterable[str] = ()) -> set[bytes]:
-    """The paths in a directory, without those at and below shared paths; what cannot be listed is passed over."""
-    left_out: Collection[bytes] = {os.fsencode(path.rstrip("/")) for path in shared}
-    names: set[bytes] = set()
-    for listing in walk(open_root(directory), _passed_over):
-        for name, found in listing.entries:
-            path = joined(listing.path, name)
-            if path not in left_out:
-                names.add(path)
-                if found.is_dir(follow_symlinks=False):
-                    listing.enter.append(name)
-    return names
-
-
-def _passed_over(_path: bytes, _refusal: OSError) -> None:
-    """What to do about a directory that cannot be listed."""

@@ -43,11 +43,13 @@ class Work:
     only_live: dict[str, tuple[str, ...]] = field(default_factory=dict)
     moved: dict[str, list[str]] = field(default_factory=dict)
     """Shared paths, by tree, whose content is still in the version that is served now."""
+    hurt: frozenset[str] = frozenset()
+    """Trees whose version that is served now is not what was sealed any more."""
 
     @property
     def new(self) -> list[str]:
         """The trees that get a new version."""
-        return [name for name, work in self.trees.items() if not work.unchanged or self._was_adopted(name)]
+        return [name for name, work in self.trees.items() if not work.unchanged or self._must_be_made_anew(name)]
 
     @property
     def changes(self) -> bool:
@@ -66,9 +68,9 @@ class Work:
             return {}
         return {name: self.current.versions[name] for name in self.new if name in self.current.versions}
 
-    def _was_adopted(self, name: str) -> bool:
+    def _must_be_made_anew(self, name: str) -> bool:
         version = self.current.versions.get(name) if self.current else None
-        return version is None or version.adopted
+        return version is None or version.adopted or name in self.hurt
 
 
 def look(core: Core, request: Request) -> Work:
@@ -81,6 +83,7 @@ def look(core: Core, request: Request) -> Work:
     _find_adoptions(core, work)
     if work.current is not None:
         core.check_homes(work.current.versions)
+        work.hurt = _hurt(core, work.current)
     for name, source in request.sources.items():
         work.trees[name] = _plan_tree(core, work, site.trees[name], source)
     _find_only_live(work)
@@ -132,6 +135,8 @@ def find_strays(
     found = {}
     for name, version in versions.items():
         tree = (trees or core.trees).get(name) or Tree(name)
+        if not core.layout.version(version).is_dir():
+            continue
         paths = strays.find(core.layout.version(version), core.ground.records.manifest(version), tree.ignore)
         if paths := [path for path in paths if not _is_shared(path, tree)]:
             found[name] = paths
@@ -253,7 +258,7 @@ def _plan_tree(core: Core, work: Work, tree: Tree, source: Path | Directory) -> 
     return stage.plan(
         directory_of(core, tree, source),
         tree=tree,
-        base=base_of(core, work.current, tree.name, force=work.request.force),
+        base=_base_of(core, work, tree.name),
         cache=None if work.request.rehash else Cache.load(core.layout.cache / tree.name),
         shared_root=core.layout.shared_of(tree),
         as_root=os.geteuid() == 0,
@@ -261,19 +266,29 @@ def _plan_tree(core: Core, work: Work, tree: Tree, source: Path | Directory) -> 
     )
 
 
-def base_of(core: Core, current: Record | None, name: str, *, force: bool) -> Base | None:
+def _hurt(core: Core, current: Record) -> frozenset[str]:
+    """Those whose version `verify` found damaged, or that are not there at all."""
+    damaged = core.ground.journal.history().damaged
+    return frozenset(
+        name
+        for name, version in current.versions.items()
+        if (name, version.id) in damaged or not core.layout.version(version).is_dir()
+    )
+
+
+def _base_of(core: Core, work: Work, name: str) -> Base | None:
     """The version that a new one is compared with and linked from. An adopted one is written to by who knows whom, so
-    it gives no links. With `force` a damaged manifest is as good as none."""
-    version = current.versions.get(name) if current else None
+    it gives no links, and neither does one that was hurt. With `force` a damaged manifest is as good as none."""
+    version = work.current.versions.get(name) if work.current else None
     if version is None:
         return None
     try:
         sealed = core.ground.records.manifest(version)
     except Damaged:
-        if not force:
+        if not work.request.force:
             raise
         return None
-    return Base(sealed, core.layout.version(version), linkable=not version.adopted)
+    return Base(sealed, core.layout.version(version), linkable=not version.adopted and name not in work.hurt)
 
 
 def directory_of(core: Core, tree: Tree, source: Path | Directory) -> Directory:
@@ -293,27 +308,9 @@ def _path_of(source: Path | Directory) -> Path:
 def _find_only_live(work: Work) -> None:
     for tree in work.adopting:
         assert tree.path is not None
-        if tree.name not in work.trees:
-            continue
-        live = scan.names_only(tree.path)
-        new = work.trees[tree.name].wanted.keys()
-        only = _topmost(sorted(name for name in live - new if name))
-        shown = []
-        for name in only:
-            path = os.fsdecode(name)
-            if _is_shared(path, tree):
-                continue
-            shown.append(path + ("/" if (tree.path / path).is_dir() and not (tree.path / path).is_symlink() else ""))
-        work.only_live[tree.name] = tuple(shown)
-
-
-def _topmost(names: list[bytes]) -> list[bytes]:
-    """Of sorted names, those that lie in no other of them."""
-    top: list[bytes] = []
-    for name in names:
-        if not any(name.startswith(other + b"/") for other in top[-1:]):
-            top.append(name)
-    return top
+        if tree.name in work.trees:
+            only = scan.only_here(tree.path, work.trees[tree.name].wanted, shared=tree.shared)
+            work.only_live[tree.name] = tuple(only)
 
 
 def _is_shared(path: str, tree: Tree) -> bool:

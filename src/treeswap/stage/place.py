@@ -20,6 +20,7 @@ from treeswap.scan.reading import Attributes, attributes_hash, open_file, read_a
 from .filecopy import copy_file, dress, file_entry, new_file
 from .plan import TreeWork
 from .remove import remove
+from .side import Side
 from .times import Times
 
 _REPORT_EVERY = 256
@@ -44,8 +45,12 @@ def place(
         raise not_made(error, what, destination) from error
     try:
         times = Times((now - _EPOCH) // timedelta(microseconds=1) * 1000, last_seal_ns, first=work.base is None)
-        with _Placing(work, destination, times, listener) as placing:
-            return placing.run()
+        with (
+            Side(work.source.open()) as source,
+            Side(_root_of_links(work)) as base,
+            Descent(open_root(destination)) as target,
+        ):
+            return _Placing(work, times, source, base, target, listener).run()
     except BaseException as error:
         with suppress(OSError, Failed):
             remove(destination)
@@ -62,65 +67,22 @@ def not_made(error: OSError, what: str, destination: Path) -> Failed:
     return Failed(f"{what} cannot be made at {destination}", cause=error)
 
 
-class _Side:
-    """A directory walked down beside the new version. Where it has no such directory, it has nothing below either."""
-
-    def __init__(self, root_fd: int | None) -> None:
-        self._way = None if root_fd is None else Descent(root_fd)
-        self._lost = 0 if self._way else 1
-
-    @property
-    def fd(self) -> int | None:
-        return None if self._lost or self._way is None else self._way.fd
-
-    def enter(self, name: bytes) -> OSError | None:
-        """Goes down; the reason if there is nothing there."""
-        if self._lost or self._way is None:
-            self._lost += 1
-            return None
-        try:
-            self._way.enter(name)
-        except OSError as refusal:
-            self._lost += 1
-            return refusal
-        return None
-
-    def leave(self) -> None:
-        if self._lost or self._way is None:
-            self._lost -= 1
-        else:
-            self._way.leave()
-
-    def close(self) -> None:
-        if self._way:
-            self._way.close()
-
-
 class _Placing:
     """One making of a version: the source, the base and the new version are walked down side by side."""
 
-    def __init__(self, work: TreeWork, destination: Path, times: Times, listener: Listener) -> None:
+    def __init__(
+        self, work: TreeWork, times: Times, source: Side, base: Side, target: Descent, listener: Listener
+    ) -> None:
         self._work = work
         self._times = times
+        self._source = source
+        self._base = base
+        self._target = target
         self._listener = listener
         self._base_entries = work.base.manifest.entries if work.base else {}
-        self._linked = work.linked
         self._children = _by_directory(work)
         self._placed: dict[bytes, Entry] = {}
         self._counted = [0, 0]
-        self._source = _Side(work.source.open())
-        self._base = _Side(None)
-        self._target = Descent(open_root(destination))
-        if self._linked and work.base:
-            with suppress(OSError):
-                self._base = _Side(open_root(work.base.directory))
-
-    def __enter__(self) -> _Placing:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for way in (self._source, self._base, self._target):
-            way.close()
 
     def run(self) -> tuple[Manifest, FileCounts]:
         self._disinherit()
@@ -137,8 +99,7 @@ class _Placing:
                 entered.pop()
                 self._finish(path)
                 if entered:
-                    for way in (self._source, self._base, self._target):
-                        way.leave()
+                    self._leave(path)
         linked, copied = self._counted
         self._listener(Event("stage", self._work.tree.name, linked + copied, linked + copied))
         return Manifest(self._placed), FileCounts(linked, copied, self._work.counts.removed)
@@ -164,6 +125,14 @@ class _Placing:
         os.mkdir(name, _PRIVATE, dir_fd=self._target.fd)
         self._target.enter(name)
 
+    def _leave(self, path: bytes) -> None:
+        try:
+            self._source.leave()
+        except OSError as error:
+            raise self._changed(path, words(error)) from error
+        self._base.leave()
+        self._target.leave()
+
     def _fill(self, directory: bytes) -> None:
         """Makes the files and symlinks of the directory that this is in."""
         total = len(self._work.wanted)
@@ -171,7 +140,7 @@ class _Placing:
             entry = self._work.wanted[path]
             if entry.kind == "d":
                 continue
-            if path in self._linked and self._link(path):
+            if path in self._work.linked and self._link(path):
                 self._counted[0] += 1
                 self._placed[path] = self._base_entries[path]._replace(origin=entry.origin)
             else:
@@ -268,6 +237,14 @@ class _Placing:
             f"{os.fsdecode(path) or '.'} in {self._work.source} cannot be copied: {reason}",
             hint="try again when nothing writes to the source",
         )
+
+
+def _root_of_links(work: TreeWork) -> int | None:
+    """A descriptor of the version to link from; without it everything is copied."""
+    if work.base and work.linked:
+        with suppress(OSError):
+            return open_root(work.base.directory)
+    return None
 
 
 def _by_directory(work: TreeWork) -> dict[bytes, list[bytes]]:
