@@ -6,6 +6,9 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+DEEP = "at the bottom"
+"""The name of files whose path may be longer than the system takes."""
+
 
 class Facts(NamedTuple):
     """What find and sha256sum say of a path. `seconds` is the mtime as text, to the ns."""
@@ -48,9 +51,12 @@ def timeless(root: Path) -> dict[bytes, Facts]:
 
 
 def _digests(root: Path) -> dict[bytes, bytes]:
-    # Run in each file's own directory: no path is too long for it.
-    paths = _run(["find", ".", "-type", "f", "-printf", r"%P\0"], root).split(b"\0")[:-1]
-    lines = _run(["find", ".", "-type", "f", "-execdir", "sha256sum", "--zero", "--", "{}", ";"], root).split(b"\0")
+    find = ["find", ".", "-type", "f"]
+    paths = _run([*find, "!", "-name", DEEP, "-printf", r"%P\0"], root).split(b"\0")[:-1]
+    lines = _run(["sha256sum", "--zero", "--", *paths], root).split(b"\0") if paths else [b""]
+    # Those at the bottom have paths that are too long for a program: it is run where they are.
+    paths += _run([*find, "-name", DEEP, "-printf", r"%P\0"], root).split(b"\0")[:-1]
+    lines[-1:] = _run([*find, "-name", DEEP, "-execdir", "sha256sum", "--zero", "--", "{}", ";"], root).split(b"\0")
     return {path: line[:64] for path, line in zip(paths, lines[:-1], strict=True)}
 
 

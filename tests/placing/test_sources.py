@@ -18,6 +18,7 @@ from treeswap.sources import Directory
 from . import oracle
 from .easel import Easel
 from .nobody import as_nobody
+from .reads import Reads
 
 FILES = {"a.txt": "one", "dir/b.txt": "two"}
 
@@ -38,22 +39,6 @@ def ever_again(act: Callable[[], None]) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-
-
-class Reads:
-    """Does something at the n-th pread(2) of this process, for files that change under a reader at a known moment."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
-        self.count = 0
-        read = os.pread
-
-        def pread(fd: int, length: int, offset: int) -> bytes:
-            data = read(fd, length, offset)
-            self.count += 1
-            act(self.count)
-            return data
-
-        monkeypatch.setattr(os, "pread", pread)
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +89,7 @@ def test_under_a_real_writer_a_copy_is_whole_or_refused(easel: Easel) -> None:
     def write() -> None:
         data = bytes([next(letters) % 256]) * 4_000_000
         os.pwrite(fd, data, 0)
-        threading.Event().wait(0.03)
+        threading.Event().wait(0.1)
 
     whole = refused = 0
     with ever_again(write):

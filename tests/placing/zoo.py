@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from .oracle import DEEP
+
 NAMES = [
     b"plain.txt",
     b"with space",
@@ -26,7 +28,7 @@ LONG = 24
 """Directories of 200-byte names below each other: longer together than any path that the system takes."""
 
 
-def build(root: Path, *, as_root: bool, depth: int = 1500) -> None:
+def build(root: Path, *, as_root: bool) -> None:
     """Fills a directory, which must be there."""
     os.mkdir(root / "names")
     for i, name in enumerate(NAMES):
@@ -39,7 +41,7 @@ def build(root: Path, *, as_root: bool, depth: int = 1500) -> None:
     os.makedirs(root / "empty" / "emptier")
     _write(os.fsencode(root / "big"), os.urandom(3_000_001))
     deep(root, "long", [b"d" * 200] * LONG)
-    deep(root, "deep", [b"d"] * depth)
+    deep(root, "deep", [b"d"] * 300)
 
 
 def decorate(root: Path) -> None:
@@ -66,7 +68,7 @@ def deep(root: Path, name: str, names: list[bytes]) -> None:
         os.mkdir(below, dir_fd=fd)
         fd, above = os.open(below, os.O_RDONLY, dir_fd=fd), fd
         os.close(above)
-    file = os.open(b"at the bottom", os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=fd)
+    file = os.open(DEEP, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=fd)
     os.write(file, b"deep")
     os.close(file)
     os.close(fd)

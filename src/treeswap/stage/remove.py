@@ -38,8 +38,7 @@ class _Removal:
         self._mount = _mount_id(way.fd)
 
     def of_directory(self, name: bytes) -> None:
-        inode = os.stat(name, dir_fd=self._way.fd, follow_symlinks=False).st_ino
-        self._enter(name, inode)
+        self._enter(name, None)
         still = [(name, self._emptied_of_files())]
         while still:
             name, directories = still[-1]
@@ -52,7 +51,7 @@ class _Removal:
                 self._way.leave()
                 os.rmdir(name, dir_fd=self._way.fd)
 
-    def _enter(self, name: bytes, inode: int) -> None:
+    def _enter(self, name: bytes, inode: int | None) -> None:
         """Goes into a directory, which its entry said to be this inode, and makes sure that it can be emptied."""
         device = os.fstat(self._way.fd).st_dev
         try:
