@@ -16,9 +16,12 @@ from rich.text import Text
 
 from ..errors import Failed
 
+PYTHON = Path(sys.executable).name
+"""What this interpreter is called in its own directory, which comes first in PATH here."""
+
 
 class Shell:
-    """Stands in one directory. `treeswap` and `python` are this very program and its interpreter."""
+    """Stands in one directory. `treeswap` and PYTHON are this very program and its interpreter."""
 
     def __init__(self, console: Console, directory: Path, variables: Mapping[str, str]) -> None:
         self._console = console
@@ -62,7 +65,7 @@ class Shell:
 
     def _call(self, command: Sequence[str], *, merged: bool) -> subprocess.CompletedProcess[str]:
         """Ends the command, and waits for it, if something ends us meanwhile."""
-        own = {"treeswap": [sys.executable, "-m", "treeswap"], "python": [sys.executable]}
+        own = {"treeswap": [sys.executable, "-m", "treeswap"], PYTHON: [sys.executable]}
         with subprocess.Popen(
             [*own.get(command[0], [command[0]]), *command[1:]],
             cwd=self._directory,

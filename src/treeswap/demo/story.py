@@ -20,7 +20,7 @@ from . import example
 from .example import Place
 from .picture import Picture
 from .readers import reading
-from .shell import Shell
+from .shell import PYTHON, Shell
 from .verdict import Move, judge
 
 _OTHER_FILESYSTEM = Path("/dev/shm")
@@ -86,6 +86,7 @@ class _Story:
         live = {f"MYSITE_{place.tree.upper()}": str(place.live) for place in places}
         self._shell = Shell(console, work, live)
         self._upload = places[-1].live / "uploads" / "photo.txt"
+        self._has_django = importlib.util.find_spec("django") is not None
         self.releases: dict[str, str] = {}
 
     def begin(self) -> None:
@@ -98,7 +99,9 @@ class _Story:
         self._upload.parent.mkdir()
         self._upload.write_text("a visitor's photo\n")
         self._shell.run("ls", "-ld", *(self._short(place.live) for place in self._places))
-        self._ask("python", f"{self._short(self._places[1].live)}/manage.py", "versions")
+        if not self._has_django:
+            self._shell.say("Django is not installed, so its page is not asked for: pip install 'treeswap[demo]'.")
+        self._ask(PYTHON, f"{self._short(self._places[1].live)}/manage.py", "versions")
 
     def take(self, step: Step) -> Move:
         """Does it, and sees to it that what is current then is what should be."""
@@ -120,7 +123,7 @@ class _Story:
         if self.releases.setdefault(step.version, current) != current:
             raise Failed(f"after this {verb} release {current} is current, which is not version {step.version}")
         if step.asks:
-            self._ask("treeswap", "exec", "--", "sh", "-c", 'python "$TREESWAP_RELEASE/conf/manage.py" versions')
+            self._ask("treeswap", "exec", "--", "sh", "-c", f'{PYTHON} "$TREESWAP_RELEASE/conf/manage.py" versions')
         return Move(step.label, step.version, current, started, ended)
 
     def end(self) -> None:
@@ -128,7 +131,7 @@ class _Story:
 
     def _ask(self, *command: str) -> None:
         """Has a new process make the site's page, which fails if its three versions differ."""
-        if importlib.util.find_spec("django") is not None:
+        if self._has_django:
             self._shell.run(*command)
         if not self._upload.is_file():
             raise Failed(f"{self._upload} is gone")
