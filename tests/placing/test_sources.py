@@ -80,6 +80,33 @@ def test_a_file_that_never_holds_still_is_named(easel: Easel, monkeypatch: pytes
     assert list(easel.versions.iterdir()) == []
 
 
+def test_a_file_that_grows_as_fast_as_it_is_read_is_named(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = easel.source / "log"
+    path.write_bytes(b"x" * 300_000)
+    work = easel.plan()
+    reads = Reads(monkeypatch, lambda count: os.truncate(path, 300_000 + 10 * count))
+    with pytest.raises(SourceRefused, match=r"log in .*does not hold still"):
+        easel.place("1", work)
+    assert reads.count < 100
+
+
+def test_a_source_whose_directories_move_while_it_is_read_is_refused(easel: Easel, room: Path) -> None:
+    """Far down, the way back up leads elsewhere."""
+    deepest = easel.source
+    for _ in range(80):
+        deepest /= "d"
+    deepest.mkdir(parents=True)
+    (room / "elsewhere").mkdir()
+
+    def move(path: str, is_directory: bool) -> bool:
+        if path.count("/") == 70:
+            (easel.source / "d/d/d").rename(room / "elsewhere" / "d")
+        return False
+
+    with pytest.raises(SourceRefused, match="changed while it was read"):
+        easel.plan(Directory(easel.source, move))
+
+
 def test_under_a_real_writer_a_copy_is_whole_or_refused(easel: Easel) -> None:
     path = easel.source / "big"
     path.write_bytes(bytes(4_000_000))

@@ -88,7 +88,8 @@ class Listing:
 def walk(root_fd: int, refused: Callable[[bytes, OSError], None]) -> Iterator[Listing]:
     """The listings of a directory and of those below it, each before those in it. Closes `root_fd` in the end.
 
-    `refused` is told of each directory that cannot be opened or listed, which is then passed over.
+    `refused` is told of each directory that cannot be opened or listed, which is then passed over. `OSError` if the way
+    back is lost, because a directory was moved elsewhere.
     """
     with Descent(root_fd) as descent:
         path = b""

@@ -46,7 +46,10 @@ def examine(
         root_fd = open_root(directory)
     except OSError as error:
         return [Fault("missing", ".", words(error))]
-    return _Examination(manifest, ignore, tree, listener).of(root_fd)
+    try:
+        return _Examination(manifest, ignore, tree, listener).of(root_fd)
+    except OSError as error:
+        return [Fault("damaged", ".", words(error))]
 
 
 def kind_of(status: os.stat_result) -> str:

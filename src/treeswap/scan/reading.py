@@ -129,7 +129,7 @@ def _pieces(fd: int, status: os.stat_result) -> Iterator[tuple[bytes, int]]:
         if piece:
             yield piece, len(piece)
         offset += len(piece)
-        if len(piece) < wanted:
+        if len(piece) < wanted or offset > size:  # the end, or more than there was: it is growing
             return
 
 

@@ -12,7 +12,7 @@ from treeswap.manifest import Entry, Manifest, joined
 from treeswap.outcomes import Event, Listener, silent
 
 from .descent import Listing, open_root, walk
-from .reading import NotReadable, attributes_hash, read_attributes, read_file
+from .reading import NotReadable, attributes_hash, read_attributes, read_file, words
 
 _REPORT_EVERY = 256
 
@@ -39,10 +39,9 @@ def survey(
     `Failed` if there is no directory.
     """
     try:
-        root_fd = open_root(directory)
+        return _Survey(shared_links(shared, shared_root), origin, tree, listener).of(open_root(directory))
     except OSError as error:
-        raise Failed(f"{directory} cannot be read", cause=error.strerror) from error
-    return _Survey(shared_links(shared, shared_root), origin, tree, listener).of(root_fd)
+        raise Failed(f"{directory} cannot be read", cause=words(error)) from error
 
 
 class _Survey:
@@ -104,6 +103,6 @@ class _Survey:
 
     def _refused(self, path: bytes, refusal: OSError) -> None:
         if not path:
-            raise Failed("the directory to read cannot be listed", cause=refusal.strerror) from refusal
+            raise refusal
         if path in self.entries:
             self.entries[path] = self.entries[path]._replace(kind="o")

@@ -47,6 +47,14 @@ class Contents:
     def read(self, links: Mapping[bytes, bytes]) -> None:
         """Reads everything. `links` are the symlinks that the tree has, whatever the source has in their places."""
         self._links = links
+        try:
+            self._read_all()
+        except OSError as error:
+            raise SourceRefused(f"{self._source} changed while it was read", cause=words(error)) from error
+        for path in sorted(links):
+            self._put_link(path, links[path])
+
+    def _read_all(self) -> None:
         told = 0
         for listing in walk(self._source.open(), self._refused):
             self._directory(listing)
@@ -55,8 +63,6 @@ class Contents:
             if len(self.entries) - told >= _REPORT_EVERY:
                 told = len(self.entries)
                 self._listener(Event("check", self._tree, told))
-        for path in sorted(links):
-            self._put_link(path, links[path])
 
     def refuse(self) -> None:
         """Raises `SourceRefused` if something was found that cannot be released."""
