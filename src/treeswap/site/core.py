@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import pwd
-import socket
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,12 +15,12 @@ from treeswap import durable, places, recovery, switch
 from treeswap.commands import Runner, run
 from treeswap.envelope import seal, time_of, time_text, unseal
 from treeswap.errors import Failed, Held, NoSpace, NoSuchRelease, NotASite, PlaceRefused, TreeswapError, Unsettled
+from treeswap.ground import Ground
 from treeswap.journal import Journal
 from treeswap.layout import Layout
 from treeswap.lock import Lock
 from treeswap.outcomes import Event, HoldMark, Listener, silent
 from treeswap.records import Records, SiteFile, read_site, write_site
-from treeswap.recovery import Ground
 from treeswap.release import Record, Release, ReleaseId, Settings, Tree, Version
 
 Excluded = Callable[[str, bool], bool]
@@ -42,7 +40,7 @@ def who() -> str:
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         user = str(os.geteuid())
-    return f"{user}@{socket.gethostname()}"
+    return f"{user}@{os.uname().nodename}"
 
 
 class Core:
@@ -76,7 +74,7 @@ class Core:
         except NotASite:
             if os.path.lexists(self.layout.site_json):
                 raise
-            site = SiteFile(uuid.uuid4().hex, self.layout.root.name)
+            site = SiteFile(os.urandom(16).hex(), self.layout.root.name)
             self.exists = False
         shared = site.settings.group is not None
         self.ground = Ground(
@@ -151,16 +149,18 @@ class Core:
     @contextmanager
     def changing(self, doing: str) -> Iterator[list[str]]:
         """Holds `deploy.lock`, after bringing the site to rest; gives what recovery did, in sentences."""
+
         self._refuse_hold()
         with self._lock(self.layout.deploy_lock, doing, self.lock_wait):
             with self.switching(doing) as notes:
-                if self.exists:
-                    notes += self._noted(recovery.sweep(self.ground).notes)
+                # Also where site.json is not there yet: a first deploy may have died while it wrote it.
+                notes += self._noted(recovery.sweep(self.ground).notes)
             yield notes
 
     @contextmanager
     def switching(self, doing: str) -> Iterator[list[str]]:
         """Holds `switch.lock`, after settling what an interrupted change left open. Sweeps nothing."""
+
         with self._lock(self.layout.switch_lock, doing, max(self.lock_wait, _SWITCH_WAIT)):
             self._refuse_hold()
             self.load()
