@@ -245,12 +245,14 @@ def write_tree(root: Path, content: Content) -> None:
 
 
 def read_tree(root: Path) -> dict[str, bytes]:
-    """Every file below, symlinks to files and directories followed."""
+    """Every file below, symlinks to files and directories followed; dangling ones are none."""
     assert root.is_dir(), f"{root} is not there"
     found = {}
     for directory, _, files in os.walk(root, followlinks=True):
         for name in files:
             path = Path(directory) / name
+            if not path.exists():
+                continue
             found[os.path.relpath(path, root)] = path.read_bytes()
     return found
 
