@@ -11,6 +11,9 @@ def main() -> int:
     """The console script: runs what sys.argv asks for and returns the exit code."""
     import sys
 
-    from .program import run
+    try:
+        from .program import run
 
-    return run(sys.argv[1:])
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:  # before the program had its own way with signals
+        return 130

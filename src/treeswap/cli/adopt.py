@@ -54,4 +54,4 @@ def command(
     if dry_run:
         return summaries.planned(site.plan_adopt(request))
     outcome = session.deployed(site.adopt, request)
-    return summaries.done(session, outcome, "Adopted as", back=session.command_for("unadopt"))
+    return summaries.done(session, outcome, f"Adopted as {outcome.release}", back=session.command_for("unadopt"))

@@ -20,7 +20,7 @@ def command(session: Session) -> Answer:
 
     Permissions, public paths, space, strays, locks; with a treeswap.toml in reach also what it asks for.
     """
-    config = session.config_or_none()
+    config = session.reached_config()
     if config is not None:
         site = session.configured_site(config)
         findings = site.check(config.request())

@@ -51,6 +51,10 @@ class Command(click.Command):
         self.common = common_flags()
         self.params.extend(self.common)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        ctx.obj.parsed()
+        return super().invoke(ctx)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Example"):
             for line in self.example.splitlines():

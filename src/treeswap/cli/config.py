@@ -19,7 +19,7 @@ def command(session: Session) -> Answer:
     """
     from ..config import toml
 
-    config = session.config_or_none()
+    config = session.reached_config()
     if config is not None:
         file, env = config.file, config.env
         table = toml.as_table(config.name, config.deploy_to, config.settings, config.trees, config.sources)

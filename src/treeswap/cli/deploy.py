@@ -28,4 +28,4 @@ def command(session: Session, /, dry_run: bool, **flags: Any) -> Answer:
     if dry_run:
         return summaries.planned(site.plan(request))
     outcome = session.deployed(site.deploy, request)
-    return summaries.done(session, outcome, "Deployed", back=session.command_for("rollback"))
+    return summaries.done(session, outcome, f"Deployed {outcome.release}", back=session.command_for("rollback"))

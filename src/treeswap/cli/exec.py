@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sys
@@ -9,11 +10,14 @@ import sys
 import click
 
 from ..errors import TreeswapError
+from ..lease import Lease
 from . import completing
 from .command import verb
 from .report import Answer
 from .session import Session
 
+HIGH = 100
+"""Scripts take the descriptors from 3 on for themselves (`exec 3>log`), which would let the lease go."""
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -45,7 +49,7 @@ def command(session: Session, /, release: str | None, command_line: tuple[str, .
     """
     site = session.site()
     lease = site.lease(release)
-    lease.inherit()
+    _hand_down(lease)
     environment = {
         **os.environ,
         "TREESWAP_SITE": str(site.root),
@@ -63,3 +67,11 @@ def command(session: Session, /, release: str | None, command_line: tuple[str, .
         raise CommandNotFound(f"{command_line[0]!r} was not found", cause=error)
     except OSError as error:
         raise CannotExecute(f"{command_line[0]!r} cannot be executed", cause=error)
+
+
+def _hand_down(lease: Lease) -> None:
+    """Lets the program and its children inherit the lease, under a number that is in nobody's way."""
+    try:
+        fcntl.fcntl(lease.fd, fcntl.F_DUPFD, HIGH)
+    except OSError:  # so many files may not be open here
+        lease.inherit()

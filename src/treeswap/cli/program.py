@@ -98,14 +98,16 @@ program = Program(
 
 def run(args: Sequence[str]) -> int:
     """Runs the words of a command line and returns the exit code. Prints whatever there is to print."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    report.prepare_streams()
     session = Session(args)
     session.signals.install()
     try:
         return _run(session)
     except errors.Interrupted as interrupted:  # while the answer was being written
         return 128 + interrupted.signal_number
+    except OSError as error:
+        report.tell(f"error: the answer could not be written\ncaused by: {error}")
+        return 1
 
 
 def _run(session: Session) -> int:
@@ -151,12 +153,12 @@ def _deliver(
     if isinstance(error, errors.ConsentNeeded):
         error.hint = session.with_flags(error.flags)
     current = session.current() or (error.current if error else None)
-    if session.flags.json:
+    if session.json:
         failure = report.as_failure(error, code) if error else None
         report.show(report.as_json(answer, exit_code, failure, current))
     elif answer.text:
         report.show(answer.text)
-    if answer.told and not session.flags.quiet:
+    if answer.told and not session.flags.hushed:
         report.tell(words.printable(answer.told))
     if session.signals.noted is not None and exit_code in (0, 17):
         session.teller.note(f"{_signal(session.signals.noted)} came after the switch; what was begun was finished")

@@ -22,4 +22,4 @@ def command(session: Session, /, dry_run: bool) -> Answer:
     site = session.site()
     if dry_run:
         return summaries.planned(site.plan_recover())
-    return summaries.done(session, site.recover(), "Brought to rest; current is")
+    return summaries.done(session, site.recover(), "Brought to rest")

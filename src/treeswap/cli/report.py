@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -65,16 +66,29 @@ def has_colour(stream: TextIO) -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
+def prepare_streams() -> None:
+    """Makes stdout and stderr take any text, and exist: a caller may have closed them."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # The lowest free descriptor is the closed one, so that no file of the site's can get its number.
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def write(stream: TextIO, text: str) -> None:
     """A text and a newline, at once. A reader who went away is no failure."""
     try:
         stream.write(text.rstrip("\n") + "\n")
         stream.flush()
-    except BrokenPipeError:
-        # The interpreter flushes once more at its end, and would complain.
+    except OSError as error:
+        # The interpreter flushes once more at its end, and would fail again.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
         os.close(null)
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def tell(text: str) -> None:

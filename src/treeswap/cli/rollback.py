@@ -27,4 +27,4 @@ def command(session: Session, /, release: str | None, force: bool, dry_run: bool
     left = session.current()
     outcome = site.rollback(release, force=force)
     forward = session.command_for("switch", left) if left else None
-    return summaries.done(session, outcome, "Rolled back to", back=forward)
+    return summaries.done(session, outcome, f"Rolled back to {outcome.release}", back=forward)

@@ -36,6 +36,11 @@ class Flags:
         self.verbose = False
         self._given: set[str] = set()
 
+    @property
+    def hushed(self) -> bool:
+        """Whether only warnings and errors are told: a machine finds the rest in its object."""
+        return self.quiet or (self.json and not self.verbose)
+
     def give(self, name: str, value: Any) -> None:
         """A flag of the command line."""
         self._given.add(name)
@@ -51,13 +56,21 @@ class Session:
     def __init__(self, args: Sequence[str]) -> None:
         self.args = list(args)
         self.flags = Flags()
-        # An error in the words themselves comes before the flags are known.
-        self.flags.json = "--json" in _before_dashes(self.args)
         self.signals = Signals()
         self.teller = Teller(self.flags)
         self.command: click.Command | None = None
         self.root: Path | None = None
         self._named = False
+        self._parsed = False
+
+    @property
+    def json(self) -> bool:
+        """Whether the answer is a JSON object. Until the words are understood, the word alone tells."""
+        return self.flags.json if self._parsed else "--json" in _before_dashes(self.args)
+
+    def parsed(self) -> None:
+        """Notes that all words of the command line were understood."""
+        self._parsed = True
 
     # ------------------------------------------------------------ the site
 
@@ -111,6 +124,10 @@ class Session:
                 hint="write one (treeswap init --site PATH makes it from a site), or use: treeswap copy SRC:DEST …",
             )
         return config
+
+    def reached_config(self) -> Config | None:
+        """The configuration, if it is what says which site this is about: nothing of higher rank does."""
+        return self.config_or_none() if finding.place(self.flags.site) is None else None
 
     def deployable(self) -> tuple[Site, Config]:
         """The configuration that a deploy follows, and its site; a site named by --site must be the same."""
@@ -180,7 +197,7 @@ class Session:
         return words.command_line(["treeswap", *before, *flags, *self.args[len(before) :]])
 
     def _can_ask(self) -> bool:
-        return not self.flags.json and sys.stdin.isatty() and sys.stderr.isatty()
+        return not self.json and sys.stdin.isatty() and sys.stderr.isatty()
 
     def _ask(self, needed: ConsentNeeded) -> None:
         import click

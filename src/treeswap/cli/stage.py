@@ -27,7 +27,7 @@ def command(session: Session, /, dry_run: bool, **flags: Any) -> Answer:
     if dry_run:
         return summaries.planned(site.plan_stage(request))
     outcome = session.deployed(site.stage_only, request)
-    answer = summaries.done(session, outcome, "Sealed")
+    answer = summaries.done(session, outcome, f"Sealed {outcome.release}")
     if outcome.changed and outcome.release:
         answer.told += f"\nto make it current: {session.command_for('switch', outcome.release)}"
     return answer

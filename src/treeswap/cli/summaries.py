@@ -99,7 +99,7 @@ def _headline(session: Session, outcome: Outcome, headline: str) -> str:
     if not outcome.changed:
         return f"Nothing changed in {words.name(session.root)}"
     took = f" in {words.seconds(sum(outcome.seconds.values()))}" if outcome.seconds else ""
-    return f"{headline} {outcome.release} ({words.name(session.root)}){took}"
+    return f"{headline} ({words.name(session.root)}){took}"
 
 
 def _files(files: FileCounts) -> str:

@@ -30,7 +30,7 @@ class Teller:
             self.warn(event.note)
         elif event.note:
             self.note(event.note)
-        if self._flags.quiet:
+        if self._flags.hushed:
             return
         if event.total is not None and sys.stderr.isatty() and time.monotonic() - self._started > PATIENCE:
             self._draw(event)
@@ -38,8 +38,8 @@ class Teller:
             self.note(" ".join(filter(None, (event.step, event.tree))))
 
     def note(self, text: str) -> None:
-        """A sentence that --quiet leaves out; the same one is not told twice."""
-        if not self._flags.quiet and text not in self._told:
+        """A sentence that --quiet and --json leave out; the same one is not told twice."""
+        if not self._flags.hushed and text not in self._told:
             self._told.add(text)
             self.tell(words.printable(text))
 

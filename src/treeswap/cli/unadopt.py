@@ -23,4 +23,4 @@ def command(session: Session, /, tree: str | None, dry_run: bool) -> Answer:
     site = session.site()
     if dry_run:
         return summaries.planned(site.plan_unadopt(tree))
-    return summaries.done(session, site.unadopt(tree), "Made plain again; it was")
+    return summaries.done(session, site.unadopt(tree), "Gave the public paths back as plain directories")

@@ -34,7 +34,7 @@ def size(count: int) -> str:
     """Bytes, in units of a thousand."""
     number = float(count)
     for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
+        if number < 999.5:
             return f"{number:.0f} {unit}" if unit == "bytes" or number >= 100 else f"{number:.1f} {unit}"
         number /= 1000
     return f"{number:.1f} TB"

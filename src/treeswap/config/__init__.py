@@ -117,14 +117,17 @@ def load(file: Path, env: str | None, environ: Mapping[str, str]) -> Config:
 def _parse(file: Path) -> dict[str, Any]:
     import tomllib
 
+    text = ""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{file} cannot be read", cause=error)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8", cause=error)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not TOML: {error}")
+        last = f"at line {len(text.splitlines())}"
+        raise ConfigError(f"{file} is not TOML: {str(error).replace('at end of document', last)}")
 
 
 def _settings(table: Mapping[str, Any], wrong: Any) -> Settings:
