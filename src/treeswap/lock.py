@@ -75,15 +75,33 @@ class Lock:
 def holder(path: Path) -> LockHolder | None:
     """Who holds the lock now, asked of the kernel and so without touching it; None where nobody does."""
     try:
-        inode = os.stat(path).st_ino
         table = Path("/proc/locks").read_text()
-    except OSError:
+        file = _kernel_name(path)
+    except (OSError, ValueError):
         return None
     for line in table.splitlines():
         words = line.split()
-        if "FLOCK" in words and "->" not in words and words[-3].rpartition(":")[2] == str(inode):
+        if "FLOCK" in words and "->" not in words and words[-3] == file:
             return _described(path, int(words[-4]))
     return None
+
+
+def _kernel_name(path: Path) -> str:
+    """What /proc/locks calls a file: its filesystem's device and its inode. The device is the mount's, which stat(2)
+    does not tell on btrfs; the inode alone is the name of other files on other filesystems."""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        inode = os.fstat(fd).st_ino
+        about = dict(line.split(":", 1) for line in Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines())
+    finally:
+        os.close(fd)
+    mount = about["mnt_id"].strip()
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+        number, _, device, *_ = line.split()
+        if number == mount:
+            major, _, minor = device.partition(":")
+            return f"{int(major):02x}:{int(minor):02x}:{inode}"
+    raise ValueError(f"the mount of {path} is not listed")
 
 
 def _open(path: Path, mode: int) -> int:
