@@ -12,7 +12,7 @@ from .tracks import Look, Track
 from .verdict import Switch, Verdict
 
 # Told apart by lightness as well as by hue, for eyes and printers that see no hues.
-COLOURS = {"1": "#7b8496", "2": "#1f6fd6", "3": "#dd8f06", "4": "#12876f", "5": "#c2478f", "6": "#6b4fbb"}
+COLOURS = {"1": "#6e7686", "2": "#1f6fd6", "3": "#dd8f06", "4": "#12876f", "5": "#c2478f", "6": "#6b4fbb"}
 
 EXPLANATION = (
     "Each lookup leads into one whole release, and all trees change at one instant. A pass that begins before that"
