@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,6 +15,8 @@ def run(command: str, directory: Path, environment: Mapping[str, str], log: Path
 
     The additions go through env(1), so that the caller's own environment is inherited without being read here.
     """
+    import subprocess  # not at the top: most commands run none, and it is slow to import
+
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:

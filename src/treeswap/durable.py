@@ -6,11 +6,9 @@ What a function here promises is true on the disk, not only in the page cache, w
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterable
@@ -24,14 +22,13 @@ _FICLONE = 0x40049409  # linux/fs.h
 _TEMPORARY_SUFFIX = ".tswap"
 
 
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+def _libc(call: str, *arguments: int | bytes, path: str | None = None) -> None:
+    """A call of the C library that Python has no name for; `OSError` where it fails."""
+    import ctypes  # not at the top: who only looks never needs it, and it is slow to import
 
-
-def _checked(result: int, *paths: str) -> None:
-    if result != 0:
+    if getattr(ctypes.CDLL(None, use_errno=True), call)(*arguments) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), *paths[:1])
+        raise OSError(number, os.strerror(number), *([path] if path else []))
 
 
 # ---------------------------------------------------------------- names that are ours to sweep
@@ -39,7 +36,7 @@ def _checked(result: int, *paths: str) -> None:
 
 def temporary_name(stem: str) -> str:
     """A random name that `is_temporary` knows again: a fixed one, left by a crash, would block every later run."""
-    return f".{stem[:40]}.{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}"
+    return f".{stem[:40]}.{os.urandom(8).hex()}{_TEMPORARY_SUFFIX}"
 
 
 def is_temporary(name: str) -> bool:
@@ -124,7 +121,7 @@ class Barrier:
         discard what was written."""
         for fd in self._fds.values():
             if sys.platform == "linux":
-                _checked(_libc().syncfs(fd))
+                _libc("syncfs", fd)
             else:
                 os.sync()
 
@@ -193,7 +190,7 @@ def rename_over(source: Path, target: Path) -> None:
 def _renameat2(one: Path, other: Path, flags: int) -> None:
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, "no renameat2 on this system", str(one))
-    _checked(_libc().renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), flags), str(one))
+    _libc("renameat2", _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), flags, path=str(one))
 
 
 def refusal_to_move(directory: Path, room: Path) -> OSError | None:

@@ -1,6 +1,7 @@
 """A site on this machine, with every verb: the only room where the parts meet.
 
-`Site.deploy` tells the story of a deploy; each of its steps is one call, in `deploying`.
+`Site.deploy` tells the story of a deploy; each of its steps is one call, in `deploying`. A verb's room is imported when
+the verb is first used: `status`, which is typed often, needs few of them.
 """
 
 from __future__ import annotations
@@ -8,31 +9,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from treeswap import places
 from treeswap.errors import NotASite, UsageError
-from treeswap.lease import Lease
-from treeswap.outcomes import (
-    CommandLog,
-    Difference,
-    Finding,
-    LogEntry,
-    Outcome,
-    Plan,
-    Pruned,
-    ReleaseRow,
-    Status,
-    Verified,
-)
+from treeswap.outcomes import Outcome, Plan, Pruned
 from treeswap.records import SiteFile
 from treeswap.release import Release, Settings, Tree
-from treeswap.sources import Directory
 
-from . import adopting, asking, checking, looking, pinning, pruning, rolling
 from .core import Core, with_settings
-from .deploying import Deploy
 from .request import Pair, Request
+
+if TYPE_CHECKING:
+    from treeswap.lease import Lease
+    from treeswap.outcomes import (
+        CommandLog,
+        Difference,
+        Finding,
+        LogEntry,
+        ReleaseRow,
+        Status,
+        Verified,
+    )
+    from treeswap.sources import Directory
+
+    from . import checking
 
 __all__ = ["Pair", "Request", "Site"]
 
@@ -104,6 +105,8 @@ class Site(Core):
         return Plan((f"make the site {site.root}",), True, site.root)
 
     def _planned(self, trees: Mapping[str, Tree], settings: Settings | None, name: str | None) -> SiteFile:
+        from . import asking
+
         complete = {key: asking.completed(self, tree) for key, tree in trees.items()}
         site = with_settings(self.ground.site, complete, settings, name)
         places.check_dests(self.layout, site.trees)
@@ -114,10 +117,14 @@ class Site(Core):
 
     def request_for(self, pairs: Sequence[Pair], **options: Any) -> Request:
         """What `copy` asks for: see `asking.request_for`."""
+        from . import asking
+
         return asking.request_for(self, pairs, **options)
 
     def complete(self, tree: Tree) -> Tree:
         """A tree as configured, with its public path resolved and the place of its versions decided."""
+        from . import asking
+
         return asking.completed(self, tree)
 
     # ------------------------------------------------------------ deploy
@@ -134,6 +141,8 @@ class Site(Core):
         7. Confirm: the site's own commands.
         8. Retire: prune.
         """
+        from .deploying import Deploy
+
         with self.telling(), Deploy(self, request, "deploy") as deploy:
             if not deploy.check():  # 1
                 return deploy.nothing_to_do()
@@ -145,6 +154,8 @@ class Site(Core):
 
     def stage_only(self, request: Request) -> Outcome:
         """The first half of a deploy: seals a release and does not switch to it."""
+        from .deploying import Deploy
+
         with self.telling(), Deploy(self, request, "stage") as deploy:
             if not deploy.check():
                 return deploy.nothing_to_do()
@@ -169,14 +180,20 @@ class Site(Core):
 
     def plan(self, request: Request) -> Plan:
         """What `deploy` would do; touches nothing."""
+        from . import checking
+
         with self.telling():
             return checking.plan_of(self, self._looked(request))
 
     def plan_stage(self, request: Request) -> Plan:
+        from . import checking
+
         with self.telling():
             return checking.plan_of(self, self._looked(request), switch=False)
 
     def _looked(self, request: Request) -> checking.Work:
+        from . import checking
+
         work = checking.look(self, request)
         checking.check_space(self, work)
         if not request.leave_strays:
@@ -189,22 +206,30 @@ class Site(Core):
         self, release: Release | str, *, leave_strays: bool = False, force: bool = False, adopt: bool = False
     ) -> Outcome:
         """Makes a sealed release current."""
+        from . import rolling
+
         self.require()
         with self.telling():
             return rolling.switch_to(self, _token(release), leave_strays=leave_strays, force=force, adopt=adopt)
 
     def plan_switch(self, release: Release | str) -> Plan:
+        from . import rolling
+
         self.require()
         with self.telling():
             return rolling.plan_switch(self, _token(release))
 
     def rollback(self, release: Release | str | None = None, *, force: bool = False) -> Outcome:
         """Goes back to the newest earlier good release, or to the one named; marks bad what was served after it."""
+        from . import rolling
+
         self.require()
         with self.telling():
             return rolling.rollback(self, _token(release) if release else None, force=force)
 
     def plan_rollback(self, release: Release | str | None = None) -> Plan:
+        from . import rolling
+
         self.require()
         with self.telling():
             return rolling.plan_rollback(self, _token(release) if release else None)
@@ -213,21 +238,29 @@ class Site(Core):
 
     def adopt(self, request: Request) -> Outcome:
         """Makes live directories public paths of the site, their content its current release."""
+        from .deploying import Deploy
+
         with self.telling(), Deploy(self, request, "adopt") as deploy:
             deploy.check()
             return deploy.adopt_only() if deploy.adopts else deploy.nothing_to_do()
 
     def plan_adopt(self, request: Request) -> Plan:
+        from . import adopting
+
         with self.telling():
             return adopting.plan_adopt(self, request)
 
     def unadopt(self, tree: str | None = None) -> Outcome:
         """Gives one tree, or all, back as plain directories; they leave the site."""
+        from . import adopting
+
         self.require()
         with self.telling():
             return adopting.unadopt(self, tree)
 
     def plan_unadopt(self, tree: str | None = None) -> Plan:
+        from . import adopting
+
         self.require()
         with self.telling():
             return adopting.plan_unadopt(self, tree)
@@ -236,11 +269,15 @@ class Site(Core):
 
     def prune(self, named: Sequence[str] = (), *, keep: int | None = None, grace: float | None = None) -> Pruned:
         """Removes what retention does not keep, and the named releases if nothing needs them."""
+        from . import pruning
+
         self.require()
         with self.telling(), self.changing("prune"):
             return pruning.prune(self, named, keep=keep, grace=grace)
 
     def plan_prune(self, named: Sequence[str] = (), *, keep: int | None = None, grace: float | None = None) -> Pruned:
+        from . import pruning
+
         self.require()
         with self.telling():
             policy = pruning.policy_of(self, named, keep=keep, grace=grace)
@@ -258,51 +295,69 @@ class Site(Core):
             return Outcome(bool(notes), self.ground.current(), notes=tuple(notes))
 
     def plan_recover(self) -> Plan:
+        from . import standing
+
         self.require()
         with self.telling():
-            interrupted = looking.status(self).interrupted
+            interrupted = standing.status(self).interrupted
             return Plan((interrupted or "nothing: the site is at rest",), interrupted is not None)
 
     # ------------------------------------------------------------ looking
 
     def status(self) -> Status:
+        from . import standing
+
         with self.telling():
-            return looking.status(self)
+            return standing.status(self)
 
     def releases(self) -> tuple[ReleaseRow, ...]:
         """Every release, newest first."""
+        from . import looking
+
         with self.telling():
             return looking.releases(self)
 
     def history(self) -> tuple[LogEntry, ...]:
         """What happened to the site, oldest first."""
+        from . import looking
+
         with self.telling():
             return looking.history_of(self)
 
     def command_logs(self, release: str) -> tuple[CommandLog, ...]:
         """The kept output of a release's commands."""
+        from . import looking
+
         with self.telling():
             return looking.command_logs(self, release)
 
     def diff(self, a: str | None = None, b: str | None = None) -> Difference:
         """What `b` (default: current) has that `a` (default: previous) has not."""
+        from . import looking
+
         with self.telling():
             return looking.diff(self, a, b)
 
     def verify(self, release: str | None = None) -> Verified:
         """Compares one release, or all, byte by byte with what was sealed."""
+        from . import verifying
+
         with self.telling():
-            return looking.verify(self, release)
+            return verifying.verify(self, release)
 
     def check(self, request: Request | None = None) -> tuple[Finding, ...]:
         """Looks at everything that would stop the next change."""
+        from . import inspecting
+
         with self.telling():
-            return looking.check(self, request)
+            return inspecting.check(self, request)
 
     # ------------------------------------------------------------ holding a release
 
     def lease(self, release: str | None = None) -> Lease:
         """A hold on a release (default: current) that ends with the last process that inherited it."""
+        from . import pinning
+
         with self.telling():
             return pinning.take(self, release)
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from treeswap import durable, lease, occupants, recovery, retention, stage
+from treeswap import durable, lease, leftovers, occupants, retention, stage
 from treeswap.errors import Damaged, TreeswapError, UsageError
 from treeswap.history import rollback_target
 from treeswap.outcomes import Decision, Pruned
@@ -146,7 +146,7 @@ def _take_leases(core: Core, ids: Sequence[ReleaseId]) -> dict[ReleaseId, int]:
 def _remove_all(core: Core, records: Mapping[ReleaseId, Record], held: dict[ReleaseId, int]) -> list[str]:
     kept = {(v.tree, v.id) for id, record in records.items() if id not in held for v in record.versions.values()}
     runs = {record.run or id for id, record in records.items() if id not in held}
-    mounted = {directory for _, directory in recovery.version_directories(core.ground, records.values())}
+    mounted = {directory for _, directory in leftovers.version_directories(core.ground, records.values())}
     warnings = []
     for id in list(held):
         try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from treeswap.release import Settings, Tree
-from treeswap.sources import Directory
+
+if TYPE_CHECKING:
+    from treeswap.sources import Directory
 
 
 @dataclass(frozen=True, slots=True)

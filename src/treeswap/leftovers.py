@@ -1,0 +1,126 @@
+"""What dead processes left on a site: whatever no record names and no living process holds. Looks, never clears."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from . import adopt, durable, lease
+from .adopt import Move
+from .ground import Ground
+from .history import Intent
+from .layout import MARKER, Layout, lies_in
+from .release import Record, ReleaseId, Tree, Version
+
+
+def described(ground: Ground, intent: Intent) -> str:
+    """What was interrupted, when, and how far it had come."""
+    when = f"was interrupted at {intent.at:%Y-%m-%d %H:%M:%S} UTC"
+    match intent.what:
+        case "adopt":
+            moves = [Move.of(details) for details in intent.details["moves"]]
+            begun = sum(adopt.is_begun(move) for move in moves)
+            return f"the adoption of live directories {when}: {begun} of {len(moves)} had become links"
+        case "unadopt":
+            given = sum(durable.is_plain_directory(Path(public)) for public, _ in intent.details["copies"].values())
+            return f"the unadopt {when}: {given} of {len(intent.details['copies'])} were plain directories again"
+    came = "it had happened" if ground.current() == intent.to else "it had not happened"
+    return f"the {intent.why} to {intent.to} {when}: {came}"
+
+
+class Kept:
+    """What records and held leases keep. A stage's lease is held as long as anything that it started lives."""
+
+    def __init__(self, ground: Ground, records: dict[ReleaseId, Record]) -> None:
+        layout = ground.layout
+        self.records = records
+        self.versions = {(v.tree, v.id) for record in records.values() for v in record.versions.values()}
+        self.runs = {record.run or record.id for record in records.values()}
+        self._layout = layout
+        self._held: dict[ReleaseId, bool] = {}
+
+    def release(self, id: ReleaseId) -> bool:
+        return id in self.records or self.held(id)
+
+    def version(self, tree: str, id: ReleaseId) -> bool:
+        return (tree, id) in self.versions or self.held(id)
+
+    def run(self, id: ReleaseId) -> bool:
+        return id in self.runs or self.held(id)
+
+    def held(self, id: ReleaseId) -> bool:
+        if id not in self._held:
+            self._held[id] = lease.is_held(self._layout, id)
+        return self._held[id]
+
+
+def leftovers(ground: Ground) -> list[Path]:
+    """Everything that `sweep` would clear, without touching it: nothing, if `current` names a release that lost its
+    record, since what is served must not be taken for a leftover."""
+    kept = Kept(ground, ground.records.all())
+    if (current := ground.current()) is not None and current not in kept.records:
+        return []
+    layout = ground.layout
+    found = [
+        *_of_ids(layout.releases, kept.release),
+        *_of_ids(layout.runs, kept.run),
+        *_of_ids(layout.logs, kept.release),
+        *_temporaries(layout.root, layout.private, layout.records, layout.manifests, layout.cache, layout.trees),
+    ]
+    for tree, directory in version_directories(ground, kept.records.values()):
+        found += _of_ids(directory, lambda id, tree=tree: kept.version(tree, id))  # type: ignore[misc]
+        found += _temporaries(directory)
+    for directory in listed(layout.manifests):
+        found += _of_ids(directory, lambda id, tree=directory.name: kept.version(tree, id))  # type: ignore[misc]
+        found += _temporaries(directory)
+    for tree_path in {tree.path.parent for tree in ground.site.trees.values() if tree.path}:
+        found += [path for path in _temporaries(tree_path) if path.is_symlink() and lies_in_site(path, layout)]
+    # Last of all, as when a release is removed: while something of it is there, so is its lease.
+    found += _of_ids(layout.leases, kept.release)
+    return found
+
+
+def lies_in_site(link: Path, layout: Layout) -> bool:
+    return lies_in(Path(os.readlink(link)), layout.root)
+
+
+def version_directories(ground: Ground, records: Iterable[Record]) -> Iterator[tuple[str, Path]]:
+    """Every directory that holds versions, with its tree. A trees_dir without the site's mark is left out: it is not
+    mounted, or not ours, and nothing about it may be judged."""
+    layout = ground.layout
+    seen = set()
+    trees: list[Tree | Version] = list(ground.site.trees.values())
+    trees += [version for record in records for version in record.versions.values()]
+    for tree in trees:
+        name = tree.name if isinstance(tree, Tree) else tree.tree
+        if tree.trees_dir is not None and tree.trees_dir not in seen and _is_marked(tree.trees_dir, ground.site.id):
+            seen.add(tree.trees_dir)
+            yield name, tree.trees_dir
+    for directory in listed(layout.trees):
+        if durable.is_plain_directory(directory):
+            yield directory.name, directory
+
+
+def _is_marked(trees_dir: Path, site_id: str) -> bool:
+    try:
+        return (trees_dir / MARKER).read_text().partition("\n")[0] == site_id
+    except OSError:
+        return False
+
+
+def _of_ids(directory: Path, is_kept: Callable[[ReleaseId], bool]) -> list[Path]:
+    """The entries of a directory that are named by an id which nothing keeps. Other names are not ours to touch."""
+    return [path for path in listed(directory) if ReleaseId.valid(path.name) and not is_kept(ReleaseId(path.name))]
+
+
+def _temporaries(*directories: Path) -> list[Path]:
+    return [path for directory in directories for path in listed(directory) if durable.is_temporary(path.name)]
+
+
+def listed(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        # What may not be looked into, by who may only read, is not theirs to judge.
+        return []
