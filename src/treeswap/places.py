@@ -195,16 +195,25 @@ def check_site_is_free(layout: Layout) -> None:
         return
     except OSError as error:
         raise PlaceRefused(f"{layout.root} cannot be the site's directory", cause=error)
-    known = {PRIVATE, "shared", "releases", "trees", "run"}
+    known = {PRIVATE, "shared"}
     if layout.records.is_dir():
         # A site that lost its site.json, and is made anew around its releases.
-        known.add("current")
-    strange = sorted(names - known)
+        known |= {"current", "releases", "trees", "run"}
+    # Without records, a directory of these names may be another tool's, full of what a sweep would take for leftovers.
+    strange = sorted(name for name in names - known if not _is_empty_room(layout.root, name))
     if strange:
         raise PlaceRefused(
             f"{layout.root} is to be the site's own directory but holds {strange[0]!r}",
             hint="choose an empty or new directory: --deploy-to DIRECTORY",
         )
+
+
+def _is_empty_room(root: Path, name: str) -> bool:
+    """Whether this is a directory of ours in which nothing is: a first deploy that died may have left it."""
+    try:
+        return name in ("releases", "trees", "run") and not os.listdir(root / name)
+    except NotADirectoryError:
+        return False
 
 
 # ---------------------------------------------------------------- filesystems
