@@ -10,7 +10,7 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from .errors import DestinationRefused, PlaceRefused, SourceRefused, UsageError
@@ -107,16 +107,18 @@ def check_dests(layout: Layout, trees: Mapping[str, Tree]) -> None:
 def check_source(source: Path, tree: Tree, layout: Layout, trees: Iterable[Tree]) -> None:
     """A source must not be, contain, or lie in SITE, a trees_dir, or any public path."""
     real = Path(os.path.realpath(source))
-    forbidden = [(layout.root, "the site's own directory")]
-    for other in trees:
-        if other.path is not None:
-            forbidden.append((other.path, f"the public path of {other.name}"))
-        if other.trees_dir is not None:
-            forbidden.append((other.trees_dir, f"the versions of {other.name}"))
-    for place, what in forbidden:
-        for here in {place, Path(os.path.realpath(place))}:
-            if lies_in(real, here) or lies_in(here, real):
-                relation = "is" if real == here else "lies in" if lies_in(real, here) else "contains"
+    # Public paths first: they lead into SITE, and are what a person knows.
+    forbidden = [(other.path, f"the public path of {other.name}") for other in trees if other.path is not None]
+    forbidden += [(other.trees_dir, f"the versions of {other.name}") for other in trees if other.trees_dir is not None]
+    forbidden.append((layout.root, "the site's own directory"))
+    relations: dict[str, Callable[[Path], bool]] = {
+        "is": lambda here: real == here,
+        "lies in": lambda here: lies_in(real, here),
+        "contains": lambda here: lies_in(here, real),
+    }
+    for relation, holds in relations.items():
+        for place, what in forbidden:
+            if holds(place) or holds(Path(os.path.realpath(place))):
                 raise SourceRefused(
                     f"the source {source} of {tree.name} {relation} {place}, {what}",
                     hint="deploy from a directory of its own, for instance a checkout",

@@ -158,7 +158,10 @@ def forget_trees(ground: Ground, names: Iterable[str]) -> None:
 def sweep(ground: Ground) -> Recovered:
     """Clears what no record names and no living process holds: stages, temporary files, half-removed releases."""
     done = Recovered()
-    for path in leftovers(ground):
+    if left := leftovers(ground):
+        # Whoever left this may have died, or failed, between unlinking a record and its fsync.
+        durable.fsync_directory(ground.layout.records)
+    for path in left:
         stage.remove(path)
         done.notes.append(f"cleared {path}")
     return done

@@ -316,8 +316,8 @@ class Deploy:
         core, work = self._core, self._work
         if self._settled or self._is_current():
             return
-        if self._record is not None:
-            core.ground.records.remove([self._id])
+        # Also where none is known of: one whose writing failed may be there all the same.
+        core.ground.records.remove([self._id])
         versions = {name: core.layout.versions(work.site.trees[name]) / self._id for name in work.new}
         pruning.remove_files(core, self._id, versions)
 

@@ -14,7 +14,7 @@ from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, checking, swinging
+from . import adopting, checking, pruning, swinging
 from .core import Core
 
 
@@ -154,6 +154,10 @@ def _complete(core: Core, target: Record, current: Record) -> Record:
     try:
         switch.make_release(core.layout, record)
         core.ground.records.write(record)
+    except BaseException:
+        core.ground.records.remove([id])
+        pruning.remove_files(core, id, {})
+        raise
     finally:
         lease.let_go(held)
     return record
