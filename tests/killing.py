@@ -15,10 +15,28 @@ from typing import Any
 
 from treeswap import durable
 
-CHANGING = (
-    "write pwrite ftruncate rename replace link symlink unlink remove rmdir mkdir chmod fchmod chown fchown utime "
-    "setxattr removexattr fsync copy_file_range"
-).split()
+CHANGING = [
+    "write",
+    "pwrite",
+    "ftruncate",
+    "rename",
+    "replace",
+    "link",
+    "symlink",
+    "unlink",
+    "remove",
+    "rmdir",
+    "mkdir",
+    "chmod",
+    "fchmod",
+    "chown",
+    "fchown",
+    "utime",
+    "setxattr",
+    "removexattr",
+    "fsync",
+    "copy_file_range",
+]
 
 
 class Counter:

@@ -250,7 +250,7 @@ def test_recovery_is_killed_too(stage: Stage) -> None:
         if not bench.site.exists:
             continue
         recovering = 1
-        while not run_until(recovering, lambda: bench.recover(), stage.log):
+        while not run_until(recovering, bench.recover, stage.log):
             one_whole_release(stage, recovered=False)
             recovering += 1
         one_whole_release(stage, recovered=True)
