@@ -118,7 +118,9 @@ def test_the_svg_has_the_switches_and_what_each_reader_saw(seen: Seen) -> None:
     for name in ("reader 1", "reader 2"):
         saw = [title.rpartition(" ")[2] for title in titles if title and title.startswith(f"{name} saw version")]
         assert saw == ["1", *(step.version for step in STEPS)]
-    assert f"{seen.answer['lookups']:,}" in [text.text for text in seen.svg.iter(f"{SVG}text")]
+    texts = [text.text for text in seen.svg.iter(f"{SVG}text")]
+    assert f"{seen.answer['lookups']:,}" in texts
+    assert any(text and text.startswith("From close up: ") for text in texts)
 
 
 @pytest.mark.parametrize("moment", ["treeswap copy --adopt", "treeswap rollback"])

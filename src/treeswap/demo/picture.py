@@ -81,27 +81,27 @@ class Picture:
 @dataclass(frozen=True, slots=True)
 class CloseUp:
     """A switch, the readers that were caught near it with their lookups, how many seconds are shown before and after
-    it, and how long a lookup usually took."""
+    it, how long a lookup usually took, and how many of the passes straddled."""
 
     switch: Switch
     caught: tuple[tuple[Track, tuple[Look, ...]], ...]
     half: float
     usual: float
+    straddled: int
 
 
 def close_up(picture: Picture) -> CloseUp | None:
-    """The switch near which the readers were caught best: a pass that straddled shows most, and a short one most
-    clearly."""
-    close_ups = [_caught(picture, switch) for switch in picture.verdict.switches]
-    best = max(close_ups, key=lambda each: each[0], default=(0, None))
-    return best[1]
+    """The switch near which the readers were caught best: nearest, then with the most passes that straddled it."""
+    close_ups = [found for switch in picture.verdict.switches if (found := _caught(picture, switch))]
+    return min(close_ups, key=lambda each: (each.half, -each.straddled, -len(each.caught)), default=None)
 
 
 _BUSY = 6  # so many lookups must lie within the picture for a reader to be in it
 
 
-def _caught(picture: Picture, switch: Switch) -> tuple[int, CloseUp | None]:
-    """What a close-up of this switch would be, and how good."""
+def _caught(picture: Picture, switch: Switch) -> CloseUp | None:
+    """A close-up of this switch, as near as some fourteen lookups take; from further away where no reader was that
+    near."""
     near = [
         (track, change)
         for track in picture.tracks
@@ -110,17 +110,14 @@ def _caught(picture: Picture, switch: Switch) -> tuple[int, CloseUp | None]:
         if change[0].began < switch.at < change[-1].began
     ]
     if not near:
-        return 0, None
+        return None
     usual = median(later.began - look.began for _, change in near for look, later in pairwise(change))
-    half = 1e-5 * ceil(14 * usual * 1e5)
-    caught = tuple(
-        (track, change) for track, change in near if sum(abs(look.began - switch.at) < half for look in change) >= _BUSY
-    )
-    if not caught:
-        return 0, None
+    reach = min(sorted(abs(look.began - switch.at) for look in change)[_BUSY] for _, change in near)
+    half = 2e-5 * ceil(max(14 * usual, reach) / 2e-5)
+    caught = [(t, change) for t, change in near if sum(abs(look.began - switch.at) < half for look in change) >= _BUSY]
     straddled = sum(
         look.version != later.version and look.tree < later.tree and look.began > switch.at - half
         for _, change in caught
         for look, later in pairwise(change)
     )
-    return 10 * straddled + len(caught), CloseUp(switch, caught[:3], half, usual)
+    return CloseUp(switch, tuple(caught[:3]), half, usual, straddled)
