@@ -14,6 +14,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from .pages import Block
 
 HOME = "/home/ana"
 _END = "end-of-the-command"
+_PATIENCE = 120
+"""Seconds after which a command is taken for stuck."""
 _TOKENS = re.compile(
     r"(?P<id>(?<!\d)\d{14}(?!\d))"
     r"|(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?: UTC|Z))"
@@ -89,10 +92,13 @@ class Shell:
         self._bash.stdin.write(f"{{\n{typed}\n}} </dev/null\nprintf '\\n%s %d\\n' {_END} $?\n".encode())
         self._bash.stdin.flush()
         lines: list[str] = []
+        overdue = threading.Timer(_PATIENCE, self._end)
+        overdue.start()
         while True:
             line = self._bash.stdout.readline().decode(errors="surrogateescape")
-            assert line, f"the shell ended in: {command}\n{''.join(lines)}"
+            assert line, f"the shell ended, or took more than {_PATIENCE} s, in: {command}\n{''.join(lines)}"
             if line.startswith(_END):
+                overdue.cancel()
                 output = "".join(lines).removesuffix("\n").replace(str(self._home), HOME)
                 return output, int(line.split()[1])
             lines.append(line)
@@ -101,14 +107,17 @@ class Shell:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        try:
-            os.killpg(self._bash.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        self._end()
         self._bash.wait()
         for stream in (self._bash.stdin, self._bash.stdout):
             assert stream is not None
             stream.close()
+
+    def _end(self) -> None:
+        try:
+            os.killpg(self._bash.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
 
 class Reading:
