@@ -76,6 +76,8 @@ def leftovers(ground: Ground) -> list[Path]:
         found += _temporaries(directory)
     for tree_path in {tree.path.parent for tree in ground.site.trees.values() if tree.path}:
         found += [path for path in _temporaries(tree_path) if path.is_symlink() and lies_in_site(path, layout)]
+    if os.path.lexists(layout.moving) and ground.journal.history().open is None:
+        found.append(layout.moving)
     # Last of all, as when a release is removed: while something of it is there, so is its lease.
     found += _of_ids(layout.leases, kept.release)
     return found

@@ -46,7 +46,8 @@ def unpoint(layout: Layout) -> None:
 
 
 def make_release(layout: Layout, record: Record) -> None:
-    """The release's directory of links. Durable, and whole before `current` may name it."""
+    """The release's directory of links. Durable, and whole before `current` may name it; durable with it is the lease that
+    was made for it, without which nobody could hold it."""
     directory = layout.release(record.id)
     durable.make_directory(directory, 0o755)
     for version in record.versions.values():
@@ -56,7 +57,7 @@ def make_release(layout: Layout, record: Record) -> None:
     durable.put_link(f"../../run/{run.name}", directory / "run")
     if record.revision is not None:
         durable.replace_file(directory / "REVISION", f"{record.revision}\n".encode(), 0o644)
-    for made in (directory, layout.releases, layout.runs):
+    for made in (directory, layout.releases, layout.runs, layout.leases):
         durable.fsync_directory(made)
 
 
