@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from ..errors import UsageError, VerificationFailed, listed
+from treeswap.errors import UsageError, VerificationFailed, listed
+
 from .command import seconds, verb
 from .report import Answer
 from .session import Session
@@ -27,8 +28,8 @@ def command(session: Session, /, svg: str, readers: int | None, pause: float) ->
     """
     from rich.console import Console
 
-    from ..demo import story, terminal
-    from ..demo.svg import draw
+    from treeswap.demo import story, terminal
+    from treeswap.demo.svg import draw
 
     file = Path(svg).absolute()
     if file.is_dir() or not os.access(file.parent, os.W_OK):
