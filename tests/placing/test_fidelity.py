@@ -13,7 +13,7 @@ from treeswap.errors import Failed
 
 from . import oracle, zoo
 from .easel import Easel
-from .nobody import as_nobody
+from .nobody import NOBODY, as_nobody
 
 as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="owners are root's to give")
 
@@ -97,6 +97,20 @@ def test_what_the_room_hands_down_does_not_arrive(easel: Easel) -> None:
     version = easel.place("1")
     assert oracle.facts(version) == oracle.facts(easel.source)
     assert oracle.attributes(version) == oracle.attributes(easel.source)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_without_root_the_group_is_the_users_and_not_the_rooms(easel: Easel) -> None:
+    easel.write({"a/b": "x"})
+    os.chown(easel.versions, NOBODY, 4242)
+    os.chmod(easel.versions, 0o2755)
+
+    def run() -> None:
+        version = easel.place("1")
+        assert {fact.owner for fact in oracle.facts(version).values()} == {f"{NOBODY}:{NOBODY}"}
+        assert oracle.facts(version) == oracle.facts(easel.source)
+
+    as_nobody(run, easel.source)
 
 
 def test_the_umask_does_not_matter(easel: Easel) -> None:

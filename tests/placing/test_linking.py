@@ -167,6 +167,19 @@ def test_files_of_others_are_copied_where_they_may_not_be_linked(easel: Easel) -
     as_nobody(second_version, easel.source)
 
 
+def test_a_file_that_may_not_be_linked_is_copied(mounts: Mounts) -> None:
+    """Nobody may link a file that was made immutable."""
+    easel = Easel(mounts.directory("ext4")).write(FILES)
+    first = easel.place("1")
+    zoo.run("chattr", "+i", str(first / "a.txt"))
+    try:
+        second = easel.place("2")
+    finally:
+        zoo.run("chattr", "-i", str(first / "a.txt"))
+    assert easel.counts == FileCounts(linked=2, copied=1)
+    assert oracle.facts(second) == oracle.facts(first)
+
+
 def test_a_base_on_another_filesystem_is_copied_from_the_source(room: Path, mounts: Mounts) -> None:
     easel = Easel(room).write(FILES)
     first = easel.place("1")

@@ -46,12 +46,12 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(easel: Easel, monkey
     path.write_bytes(b"a" * 1_000_000)
 
     def change(count: int) -> None:
-        if count == 2:
-            path.write_bytes(b"b" * 999_999)
+        if count == 4:  # all of the old content was copied, and the new one is shorter
+            path.write_bytes(b"b" * 1000)
 
     Reads(monkeypatch, change)
     version = easel.place("1")
-    assert (version / "big").read_bytes() == b"b" * 999_999
+    assert (version / "big").read_bytes() == b"b" * 1000
     assert easel.manifest.entries[b"big"].content == oracle.facts(version)[b"big"].digest
 
 

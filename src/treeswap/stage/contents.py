@@ -117,8 +117,7 @@ class Contents:
         if known is not None:
             self.cache.known[path] = known
             return self._known_file(path, status, known)
-        if is_sparse(status):
-            self.sparse[path] = status.st_blocks * 512
+        self._measure(path, status)
         entry = self._entry("f", status, status.st_size)
         base = self._base.get(path)
         if base is None or base.undigested or entry[:5] != base[:5]:
@@ -137,7 +136,12 @@ class Contents:
             owner = (status.st_uid, status.st_gid) if self._as_root else (None, None)
             if base[1:4] == (stat.S_IMODE(status.st_mode), *owner):
                 return base  # as nearly every file is, nearly always; with the time that a new version gives it, too
+        self._measure(path, status)
         return self._entry("f", status, status.st_size, known.digest, known.xattrs)
+
+    def _measure(self, path: bytes, status: os.stat_result) -> None:
+        if is_sparse(status):
+            self.sparse[path] = status.st_blocks * 512
 
     def _entry(self, kind: str, status: os.stat_result, size: int = 0, content: bytes = b"", xattrs: str = "") -> Entry:
         uid, gid = (status.st_uid, status.st_gid) if self._as_root else (None, None)

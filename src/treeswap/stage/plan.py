@@ -89,26 +89,32 @@ def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, a
     """What it takes to make a version with these contents."""
     wanted = contents.entries
     before = base.manifest.entries if base else {}
+    linkable = base is not None and base.linkable
     touched = frozenset(os.fsencode(path) for path in tree.touch)
-    same = [path for path, entry in wanted.items() if _is_same(entry, before.get(path))]
-    linked: frozenset[bytes] = frozenset()
-    if base and base.linkable:
-        linked = frozenset([path for path in same if wanted[path].kind != "d"]) - touched
-    made = [(path, entry) for path, entry in wanted.items() if path not in linked]
+    same = 0
+    linked = set()
+    made = []
+    for path, entry in wanted.items():
+        if _is_same(entry, before.get(path)):
+            same += 1
+            if linkable and entry.kind != "d" and path not in touched:
+                linked.add(path)
+                continue
+        made.append((path, entry))
     return TreeWork(
         source=source,
         tree=tree,
         base=base,
         as_root=as_root,
         wanted=wanted,
-        linked=linked,
+        linked=frozenset(linked),
         touched=touched,
         counts=FileCounts(
             linked=len(linked),
             copied=sum(1 for _, entry in made if entry.kind != "d"),
-            removed=sum(1 for path, entry in before.items() if path not in wanted and entry.kind != "d"),
+            removed=sum(1 for path in before.keys() - wanted.keys() if before[path].kind != "d"),
         ),
-        unchanged=base is not None and not touched and len(same) == len(wanted) == len(before),
+        unchanged=base is not None and not touched and same == len(wanted) == len(before),
         bytes_needed=sum(contents.sparse.get(path, entry.size // _BLOCK * _BLOCK + _BLOCK) for path, entry in made),
         inodes_needed=len(made),
         cache=contents.cache,
