@@ -46,8 +46,8 @@ def unpoint(layout: Layout) -> None:
 
 
 def make_release(layout: Layout, record: Record) -> None:
-    """The release's directory of links. Durable, and whole before `current` may name it; durable with it is the lease that
-    was made for it, without which nobody could hold it."""
+    """The release's directory of links. Durable, and whole before `current` may name it. So is the lease that was made
+    for it: without one nobody could hold the release."""
     directory = layout.release(record.id)
     durable.make_directory(directory, 0o755)
     for version in record.versions.values():
