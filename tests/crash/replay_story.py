@@ -1,0 +1,156 @@
+"""A command, recorded while it runs on filesystems under a recorder, and the states that it can leave, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import recorder_disk
+from .program import import_everything
+from .recorder import events
+from .replay import State, Tape
+from .replay_check import Expected, check
+from .replay_syncs import Way
+from .replay_world import LABELS, TREES, World
+
+ROOM = Path("/mnt")
+"""Where a stage is, in its process's own view of the mounts."""
+RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A command under test: what there is before it, its words, what the public paths show before and after."""
+
+    prepare: Callable[[World], None]
+    words: Callable[[World], list[str]]
+    before: str
+    after: str
+    plain: bool = False
+    most: int | None = None
+    shared: bool = False
+
+    def expected(self, *, returned: bool) -> Expected:
+        """From the moment that the command returned the new state must be there."""
+        if returned:
+            return Expected((self.after,), self.plain, self.most, rest=True)
+        return Expected((self.before, self.after))
+
+
+def _copied(*labels: str) -> Callable[[World], None]:
+    def prepare(world: World) -> None:
+        for label in labels:
+            _well(world, *world.copying(label))
+
+    return prepare
+
+
+def _adopting(world: World) -> list[str]:
+    return ["adopt", "--deploy-to", str(world.root), *world.sharing(), *(str(world.public(tree)) for tree in TREES)]
+
+
+def _well(world: World, *words: str) -> None:
+    answer = world.run(*words)
+    if answer.code != 0:
+        raise RuntimeError(str(answer))
+
+
+STORIES: Mapping[str, Story] = {
+    "copy-first": Story(lambda world: None, lambda world: world.copying("v1"), "nothing", "v1"),
+    "copy-later": Story(_copied("v1"), lambda world: world.copying("v2"), "v1", "v2"),
+    "copy-adopt": Story(World.live, lambda world: world.copying("v1", "--adopt"), "live", "v1"),
+    "adopt": Story(World.live, _adopting, "live", "live"),
+    "adopt-shared": Story(World.live, _adopting, "live", "live", shared=True),
+    "rollback": Story(_copied("v1", "v2"), lambda world: ["rollback", "--site", str(world.root)], "v2", "v1"),
+    "prune": Story(
+        _copied("v1", "v2", "v3"),
+        lambda world: ["prune", "--keep", "1", "--grace", "0", "--site", str(world.root)],
+        "v3",
+        "v3",
+        most=2,
+    ),
+    "unadopt": Story(_copied("v1"), lambda world: ["unadopt", "--site", str(world.root)], "v1", "v1", plain=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    state: State
+    problem: str
+
+
+@dataclass(slots=True)
+class Stage:
+    """A story on filesystems of these kinds. Everything of it is below `room`, which must be the same path at each
+    mount: public links are absolute."""
+
+    kinds: Sequence[str]
+    name: str
+    room: Path
+    images: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def story(self) -> Story:
+        return STORIES[self.name]
+
+    def world(self) -> World:
+        mounts = [self.room / f"mount{number}" for number in range(len(self.kinds))]
+        return World(mounts[0], self.room, mounts[1] if mounts[1:] else None, self.story.shared)
+
+    @contextmanager
+    def mounted(self, images: Mapping[str, Path]) -> Iterator[World]:
+        world = self.world()
+        with ExitStack() as stack:
+            for kind, image, mountpoint in zip(self.kinds, images.values(), world.mounts(), strict=True):
+                stack.enter_context(recorder_disk.mounted(kind, image, mountpoint))
+            yield world
+
+    def set_up(self) -> None:
+        """Makes the filesystems, and what there is before the story."""
+        for number, kind in enumerate(self.kinds):
+            image = self.images[f"disk{number}"] = self.room / f"disk{number}.base"
+            recorder_disk.make_image(kind, image)
+        with self.mounted(self.images) as world:
+            world.furnish(LABELS)
+            self.story.prepare(world)
+
+    def record(self, way: Way) -> Tape:
+        """Runs the command, in this way, with every write of the filesystems recorded."""
+        log = self.room / "log"
+        with recorder_disk.recorder(log, self.images, self.room / "recorder") as disks:
+            marks = disks / "marks"
+            with self.mounted({name: disks / name for name in self.images}) as world:
+                marks.write_text("begin")
+                answer = world.run(*self.story.words(world), before=lambda: way.begin(world.mounts(), self.room, marks))
+                if answer.code != 0:
+                    raise RuntimeError(f"{way}: {answer}")
+                marks.write_text(RETURNED)
+                way.commit(world.mounts())
+                marks.write_text("end")
+        recorded = [*events(log)]
+        return Tape(recorded[: Tape(recorded, {}).marked("end")], self.images)
+
+    def judge(self, tape: Tape, states: Sequence[State], *, each: int = 1, turn: int = 0) -> Iterator[Finding]:
+        """Each of these states is mounted and looked at, and in `each`-th ones the program goes on, in one way
+        and another by turns; gives the bad ones."""
+        for number, (state, images) in enumerate(tape.build(states, self.room)):
+            expected = self.story.expected(returned=tape.says(state, RETURNED))
+            try:
+                with self.mounted(images) as world:
+                    problem = check(world, expected, turn + number // each if number % each == 0 else None)
+            except OSError as error:
+                problem = f"it cannot be mounted: {error}"
+            if problem:
+                yield Finding(state, problem)
+
+
+def open_room(kinds: Sequence[str], name: str) -> Stage:
+    """A stage in memory that nobody but this process and its children sees, and that ends with them."""
+    recorder_disk.alone()
+    recorder_disk.mount_memory(ROOM)
+    for name_ in ("mount0", "mount1", "recorder"):
+        (ROOM / name_).mkdir()
+    import_everything()
+    return Stage(kinds, name, ROOM)

@@ -1,0 +1,156 @@
+"""Ways to run the program: as it is, with one of its syncs left out, and with the filesystem committing all the time.
+
+A filesystem writes its metadata out when it likes, and more often when other programs sync; the order in which the
+changes of a program reach the disk is only what its own syncs enforce. So each command is recorded twice: left alone,
+where nothing but its own syncs makes anything durable, and hurried, where before its changes another file of the same
+filesystem is synced, and everything that may be on the disk by then is.
+
+All of this is done to a process of a test, from outside of the product.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import treeswap
+
+_CHANGES = {
+    *("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.chmod", "os.chown", "os.utime"),
+    *("os.truncate", "os.setxattr", "ctypes.dlsym"),
+}
+_PACKAGE = Path(treeswap.__file__).parent
+_BTRFS_SUPER_MAGIC = 0x9123683E
+_BTRFS_IOC_START_SYNC, _BTRFS_IOC_WAIT_SYNC = 0x80089418, 0x40089416
+
+_fsync = os.fsync
+
+
+OMITTED = "omitted"
+"""The mark that is made where a sync is left out."""
+KINDS = ("file", "directory", "filesystem")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How to run a command. `hurry`: at every how-manieth change the filesystem commits, 0 for never. `without`: the
+    sync to leave out, by the place in the program that asks for it, as `asked` gives it; or all of one of the KINDS."""
+
+    hurry: int = 0
+    without: str | None = None
+
+    def __str__(self) -> str:
+        left_out = f", without {self.without}" if self.without else ""
+        return f"{f'hurried at every change ({self.hurry})' if self.hurry else 'left alone'}{left_out}"
+
+    def begin(self, mounts: Sequence[Path], room: Path, marks: Path) -> None:
+        """Called in the process that becomes the program. Notes each sync that it asks for in `room`."""
+        asked = (room / "syncs").open("w")
+        hurry = _Hurry(mounts, self.hurry) if self.hurry else None
+
+        def sync(fd: int, really: Any) -> int:
+            name = _place(sys._getframe(2))
+            asked.write(json.dumps(name) + "\n")
+            asked.flush()
+            if hurry is not None:
+                hurry.change()
+            if self._is_left_out(name, fd, really):
+                marks.write_text(OMITTED)
+                return 0
+            return really(fd) or 0
+
+        def fsync(fd: int) -> None:
+            sync(fd, _fsync)
+
+        function_of = ctypes.CDLL.__getattr__
+
+        def function(library: ctypes.CDLL, name: str) -> Any:
+            found = function_of(library, name)
+            return (lambda fd: sync(fd, found)) if name == "syncfs" else found
+
+        os.fsync = fsync  # type: ignore[assignment]
+        ctypes.CDLL.__getattr__ = function  # type: ignore[method-assign]
+        if hurry is not None:
+            sys.addaudithook(lambda event, _: hurry.change() if event in _CHANGES else None)
+
+    def _is_left_out(self, name: str, fd: int, really: Any) -> bool:
+        if self.without in KINDS:
+            directory = os.path.isdir(f"/proc/self/fd/{fd}")
+            return self.without == ("filesystem" if really is not _fsync else "directory" if directory else "file")
+        return name == self.without
+
+    def commit(self, mounts: Sequence[Path]) -> None:
+        """What another program's sync, or time, does to a filesystem."""
+        if self.hurry:
+            hurry = _Hurry(mounts, 1)
+            hurry.change()
+            hurry.close()
+
+
+def asked(room: Path) -> list[str]:
+    """The places in the program that asked for a sync in the last run, each once."""
+    return list(dict.fromkeys(json.loads(line) for line in (room / "syncs").read_text().splitlines()))
+
+
+def _place(frame: FrameType | None) -> str:
+    """The functions that lead to a sync: those of `durable`, and two more."""
+    names: list[str] = []
+    outside = 0
+    while frame is not None and outside < 2:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(_PACKAGE):
+            room = path.stem if path.stem != "__init__" else path.parent.name
+            if room != "durable" or not frame.f_code.co_name.startswith("_"):
+                names.append(f"{room}.{frame.f_code.co_name}")
+            outside += room != "durable"
+        frame = frame.f_back
+    return " < ".join(names)
+
+
+class _Hurry:
+    """Makes filesystems commit what they have, without the data that they have not placed yet."""
+
+    def __init__(self, mounts: Sequence[Path], every: int) -> None:
+        self._fds = [os.open(mount / "elsewhere", os.O_RDWR | os.O_CLOEXEC) for mount in mounts]
+        self._btrfs = [_is_btrfs(mount) for mount in mounts]
+        self._every, self._changes = every, 0
+        self._busy = False
+
+    def change(self) -> None:
+        """Called before each change; the hurry's own are none."""
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            self._changes += 1
+            if self._changes % self._every == 0:
+                for fd, is_btrfs in zip(self._fds, self._btrfs, strict=True):
+                    os.pwrite(fd, b"x", os.fstat(fd).st_size)
+                    (_commit if is_btrfs else _fsync)(fd)
+        finally:
+            self._busy = False
+
+    def close(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
+
+
+def _commit(fd: int) -> None:
+    """What btrfs does by itself every half a minute; an fsync there writes that one file only."""
+    transaction = bytearray(8)
+    fcntl.ioctl(fd, _BTRFS_IOC_START_SYNC, transaction)
+    fcntl.ioctl(fd, _BTRFS_IOC_WAIT_SYNC, transaction)
+
+
+def _is_btrfs(mount: Path) -> bool:
+    buffer = ctypes.create_string_buffer(256)
+    ctypes.CDLL(None).statfs(os.fsencode(mount), buffer)
+    return int.from_bytes(buffer.raw[:8], "little") == _BTRFS_SUPER_MAGIC

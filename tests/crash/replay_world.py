@@ -1,0 +1,117 @@
+"""A small site on filesystems of its own, whose contents are known by label, and the program run in it.
+
+Each label (`live`, `v1`, …) stands for one content of every tree, made by a rule: so what a public path shows can be
+told without asking the product anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import oracle
+from .program import Program
+
+TREES = ("apps", "conf", "media")
+LABELS = ("live", "v1", "v2", "v3", "next")
+LINK = ("link", "d/page")
+
+
+SHARED = ("media", "up/loaded")
+"""A file that only a live directory has, and that outlives it where its directory is shared."""
+
+
+def content(label: str, tree: str) -> dict[str, bytes]:
+    """Three files, one of them alike in all labels, and what a symlink leads to. `conf` is the same in v1 and v2."""
+    if tree == "conf" and label == "v2":
+        label = "v1"
+    page = f"{tree} {label} page\n".encode() * 700
+    return {
+        "about": f"{tree} {label}\n".encode(),
+        "d/page": page,
+        "same": f"{tree}, always the same\n".encode() * 300,
+        LINK[0]: page,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`main` is a mounted filesystem with the site, the sources and the public paths, but for that of `media`, which is
+    on `other` where there is one. `room` is a directory outside of both. `shared`: there is an upload, in a directory
+    that every copy and adoption shares."""
+
+    main: Path
+    room: Path
+    other: Path | None = None
+    shared: bool = False
+
+    @property
+    def root(self) -> Path:
+        """SITE."""
+        return self.main / "site"
+
+    def public(self, tree: str) -> Path:
+        return (self.other if self.other and tree == "media" else self.main) / "pub" / tree
+
+    def source(self, label: str, tree: str) -> Path:
+        return self.main / "src" / label / tree
+
+    @property
+    def site(self) -> oracle.Site:
+        """As the oracle knows it."""
+        rooms = {"media": self.other / "pub" / ".treeswap" / "media.trees"} if self.other else {}
+        return oracle.Site(self.root, {tree: self.public(tree) for tree in TREES}, rooms)
+
+    def mounts(self) -> list[Path]:
+        return [self.main, self.other] if self.other else [self.main]
+
+    def known(self) -> dict[str, oracle.Shown]:
+        """What the public paths show of each label; and `nothing`, before a first copy."""
+        shown: dict[str, oracle.Shown] = {"nothing": dict.fromkeys(TREES, None)}
+        for label in LABELS:
+            shown[label] = {tree: {**content(label, tree), **self._upload(tree)} for tree in TREES}
+        return shown
+
+    def _upload(self, tree: str) -> dict[str, bytes]:
+        return {SHARED[1]: b"a picture\n" * 900} if self.shared and tree == SHARED[0] else {}
+
+    # ------------------------------------------------------------ making
+
+    def furnish(self, labels: Sequence[str]) -> None:
+        """The sources, and the directories in which public paths are."""
+        for mount in self.mounts():
+            mount.chmod(0o755)
+            (mount / "pub").mkdir()
+            (mount / "elsewhere").touch()
+        for label in labels:
+            for tree in TREES:
+                put(self.source(label, tree), content(label, tree))
+
+    def live(self) -> None:
+        """Plain directories at the public paths."""
+        for tree in TREES:
+            put(self.public(tree), {**content("live", tree), **self._upload(tree)})
+
+    def sharing(self) -> list[str]:
+        return ["--shared", f"{SHARED[0]}/{Path(SHARED[1]).parent}/"] if self.shared else []
+
+    def copying(self, label: str, *flags: str) -> list[str]:
+        """The command that copies the sources of a label."""
+        pairs = [f"{self.source(label, tree)}:{self.public(tree)}" for tree in TREES]
+        return ["copy", "--deploy-to", str(self.root), *self.sharing(), *flags, *pairs]
+
+    def run(self, *words: str, user: str | None = None, before: Callable[[], None] | None = None) -> oracle.Answer:
+        """The program, in a process of its own, as root or as `nobody`; `before` is called there first."""
+        return Program(Path("/"), self.room).run(*words, user=user, patch=before)
+
+
+def put(directory: Path, wanted: Mapping[str, bytes]) -> None:
+    """Makes a directory with this content."""
+    for name, data in wanted.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name == LINK[0]:
+            path.symlink_to(LINK[1])
+        else:
+            path.write_bytes(data)
