@@ -10,6 +10,7 @@ Not covered: `Gap` moves, for filesystems without exchange, have a moment in whi
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,10 +121,14 @@ def sqlite_companion(file: Path) -> str | None:
     return ""
 
 
-def give_back(public: Path, copy: Path) -> None:
-    """Puts an independent copy in the place of a public link, by one exchange; durable. `copy` is then the link."""
+def give_back(public: Path, copy: Path, mode: int) -> None:
+    """Puts an independent copy in the place of a public link, by one exchange; durable. `copy` is then the link, and
+    the directory has this mode: to be moved, it must be writable for its owner meanwhile."""
     if not durable.is_plain_directory(public):
+        durable.set_mode(copy, mode | stat.S_IWUSR)
         durable.exchange(public, copy)
+    durable.set_mode(public, mode)
+    durable.fsync_directory(public)
     durable.fsync_directory(public.parent)
     durable.fsync_directory(copy.parent)
 

@@ -288,6 +288,12 @@ def make_directories(path: Path, mode: int) -> None:
         fsync_directory(directory.parent)
 
 
+def set_mode(path: Path, mode: int) -> None:
+    """The directory at `path` has this mode. Not durable by itself."""
+    if stat.S_IMODE(os.lstat(path).st_mode) != mode:
+        os.chmod(path, mode)
+
+
 # ---------------------------------------------------------------- looking
 
 

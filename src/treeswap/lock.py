@@ -113,6 +113,9 @@ def _open(path: Path, mode: int) -> int:
             hint="run this as the user who owns the site",
             cause=error,
         )
+    status = os.fstat(fd)
+    if status.st_uid == os.geteuid() and status.st_mode & 0o777 != mode:
+        os.fchmod(fd, mode)  # what the umask took away
     return fd
 
 

@@ -72,8 +72,8 @@ def write_site(layout: Layout, site: SiteFile) -> None:
 class Records:
     """The records and manifests of one site."""
 
-    def __init__(self, layout: Layout, *, manifest_mode: int = 0o600) -> None:
-        self._layout, self._manifest_mode = layout, manifest_mode
+    def __init__(self, layout: Layout, *, manifest_mode: int = 0o600, directory_mode: int = 0o755) -> None:
+        self._layout, self._manifest_mode, self._directory_mode = layout, manifest_mode, directory_mode
 
     def ids(self) -> list[ReleaseId]:
         try:
@@ -126,7 +126,7 @@ class Records:
     def write_manifest(self, tree: str, id: ReleaseId, manifest: Manifest) -> str:
         """Durable; gives the SHA-256 of the file."""
         path = self._layout.manifest(tree, id)
-        durable.make_directory(path.parent, 0o755)
+        durable.make_directory(path.parent, self._directory_mode)
         data = manifest.dump()
         durable.replace_file(path, data, self._manifest_mode)
         durable.fsync_directory(path.parent.parent)

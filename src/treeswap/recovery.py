@@ -13,6 +13,7 @@ from pathlib import Path
 
 from . import adopt, durable, stage, switch
 from .adopt import Move
+from .errors import Failed
 from .ground import Ground
 from .history import Intent
 from .leftovers import leftovers
@@ -128,17 +129,18 @@ def _settle_unadoption(ground: Ground, intent: Intent) -> str:
     copies = {name: (Path(public), Path(copy)) for name, (public, copy) in intent.details["copies"].items()}
     begun = any(durable.is_plain_directory(public) for public, _ in copies.values())
     if begun:
-        forget_trees(ground, [name for name, ends in copies.items() if _given_back(*ends)])
+        modes = intent.details["modes"]
+        forget_trees(ground, [name for name, ends in copies.items() if _given_back(*ends, modes[name])])
     for _, copy in copies.values():
         stage.remove(copy)
     ground.journal.outcome(intent.number, done=begun)
     return f"{'finished' if begun else 'cleared'} an interrupted unadopt of {', '.join(copies)}"
 
 
-def _given_back(public: Path, copy: Path) -> bool:
+def _given_back(public: Path, copy: Path, mode: int) -> bool:
     """Whether a public path is a plain directory after another try. One that resists stays in the site."""
     try:
-        adopt.give_back(public, copy)
+        adopt.give_back(public, copy, mode)
     except OSError:
         return durable.is_plain_directory(public)
     return True
@@ -162,6 +164,10 @@ def sweep(ground: Ground) -> Recovered:
         # Whoever left this may have died, or failed, between unlinking a record and its fsync.
         durable.fsync_directory(ground.layout.records)
     for path in left:
-        stage.remove(path)
-        done.notes.append(f"cleared {path}")
+        try:
+            stage.remove(path)
+            done.notes.append(f"cleared {path}")
+        except (OSError, Failed) as error:
+            # Somebody else's, perhaps: what nobody needs must not hold up a change.
+            done.notes.append(f"could not clear {path}: {error}")
     return done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -173,6 +174,7 @@ def unadopt(core: Core, name: str | None) -> Outcome:
                     stage.copy(source, copy)
                     barrier.sync()
                 durable.fsync_directory(copy.parent)
+            modes = {tree: stat.S_IMODE(copy.stat().st_mode) for tree, (_, copy) in copies.items()}
             with core.switching("unadopt"):
                 if core.ground.current() != (record.id if record else None):
                     raise Overtaken("current changed while the copy was made", hint="unadopt again")
@@ -182,9 +184,10 @@ def unadopt(core: Core, name: str | None) -> Outcome:
                     to=None,
                     why="unadopt",
                     copies={tree: [str(public), str(copy)] for tree, (public, copy) in copies.items()},
+                    modes=modes,
                 )
-                for public, copy in copies.values():
-                    moves.give_back(public, copy)
+                for name, (public, copy) in copies.items():
+                    moves.give_back(public, copy, modes[name])
                 recovery.forget_trees(core.ground, [tree.name for tree in _named(core, name)])
                 core.ground.journal.outcome(intent, done=True)
                 finished = True

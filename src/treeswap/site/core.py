@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -76,11 +77,11 @@ class Core:
                 raise
             site = SiteFile(os.urandom(16).hex(), self.layout.root.name)
             self.exists = False
-        shared = site.settings.group is not None
+        shared = self._is_shared()
         self.ground = Ground(
             self.layout,
             site,
-            Records(self.layout, manifest_mode=0o640 if shared else 0o600),
+            Records(self.layout, manifest_mode=0o640 if shared else 0o600, directory_mode=0o2775 if shared else 0o755),
             Journal(self.layout.journal, by=self.by, clock=self.clock, mode=0o664 if shared else 0o644),
             self.clock,
         )
@@ -126,18 +127,27 @@ class Core:
             if not path.exists():
                 made.insert(0, path)
             durable.make_directory(path, mode)
-            if site.settings.group is not None:
-                self._give_to_group(path, mode, site.settings.group)
+            self.share(path, mode, site.settings)
         for path in (layout.root.parent, layout.root, layout.private):
             durable.fsync_directory(path)
         return made
 
     @staticmethod
-    def _give_to_group(path: Path, mode: int, group: str) -> None:
+    def share(path: Path, mode: int, settings: Settings) -> None:
+        """Gives a directory that was made to the group that may change the site, if there is one."""
+        if settings.group is None:
+            return
         import grp
 
-        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+        os.chown(path, -1, grp.getgrnam(settings.group).gr_gid)
         os.chmod(path, mode | 0o2070)
+
+    def _is_shared(self) -> bool:
+        """Whether a group may change the site. The directory tells before there is a site.json."""
+        try:
+            return bool(self.layout.private.stat().st_mode & stat.S_IWGRP)
+        except OSError:
+            return False
 
     def write_site(self, site: SiteFile) -> None:
         write_site(self.layout, site)
@@ -167,7 +177,7 @@ class Core:
             yield self._noted(recovery.settle(self.ground).notes) if self.exists else []
 
     def _lock(self, path: Path, doing: str, wait: float) -> Lock:
-        mode = 0o600 if self.settings.group is None else 0o660
+        mode = 0o660 if self._is_shared() else 0o600
         return Lock.take(path, doing=doing, by=self.by, clock=self.clock, wait=wait, mode=mode)
 
     def _noted(self, notes: list[str]) -> list[str]:

@@ -64,7 +64,7 @@ class Deploy:
         core = self._core
         while True:
             if not core.exists:
-                self._made = core.make(core.ground.site)
+                self._made = core.make(self._work.site)
             try:
                 self._notes += self._stack.enter_context(core.changing(self._doing))
                 self._stack.callback(self._unmake)

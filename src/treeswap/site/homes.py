@@ -23,6 +23,8 @@ def prepare(core: Core, tree: Tree) -> list[Path]:
     directory = layout.versions(tree)
     made = [here for here in (directory, *directory.parents) if not here.exists()]
     durable.make_directories(directory, 0o755)
+    for here in made:
+        core.share(here, 0o755, core.settings)
     if tree.trees_dir is None:
         return made
     marker = tree.trees_dir / MARKER
@@ -34,7 +36,9 @@ def prepare(core: Core, tree: Tree) -> list[Path]:
         durable.replace_file(marker, f"{core.ground.site.id}\n{core.root}\n".encode(), 0o644)
     places.check_trees_dir(tree.trees_dir, core.ground.site.id)
     shared = tree.trees_dir / "shared"
-    durable.make_directory(shared, 0o755)
+    if not shared.exists():
+        durable.make_directory(shared, 0o755)
+        core.share(shared, 0o755, core.settings)
     durable.fsync_directory(tree.trees_dir)
     if not os.path.lexists(layout.shared_of(tree)):
         durable.put_link(str(shared), layout.shared_of(tree))
