@@ -8,7 +8,9 @@ What a test asserts is judged by what find(1), readlink(2) and open(2) tell, nev
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import pwd
 import shutil
 import stat
@@ -19,6 +21,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -319,9 +322,19 @@ def _all_names(root: Path) -> set[str]:
 # ---------------------------------------------------------------- other processes
 
 
+@cache
+def _all_imported() -> None:
+    """Loads whatever the product loads late: another user may not reach this interpreter's library."""
+    rooms = (name for _, name, _ in pkgutil.walk_packages(treeswap.__path__, "treeswap."))
+    for name in (*rooms, "ctypes", "grp", "json.encoder", "encodings.idna"):
+        if not name.startswith(("treeswap.cli", "treeswap.demo", "treeswap.__main__")):
+            importlib.import_module(name)
+
+
 def in_child(act: Callable[[], object], user: str | None = None) -> int:
     """Runs `act` in a child process (as another user, if named) and gives its wait status. What it raises is printed,
     and is exit code 99."""
+    _all_imported()
     pid = os.fork()
     if pid == 0:
         code = 99
