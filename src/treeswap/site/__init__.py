@@ -171,7 +171,7 @@ class Site(Core):
         for name in sources:
             if name not in self.trees:
                 raise UsageError(f"the site has no tree {name!r}", hint=f"it has: {', '.join(self.trees) or 'none'}")
-        given = {name: s if isinstance(s, Directory) else Path(s) for name, s in sources.items()}
+        given = {name: Path(s) if isinstance(s, str) else s for name, s in sources.items()}
         trees = {name: self.trees[name] for name in sources}
         outcome = self.stage_only(Request(given, trees, adopt=True, **flags))
         record = self.ground.records.find(outcome.release) if outcome.release else None
