@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from ..errors import UsageError
+from treeswap.errors import UsageError
+
 from . import summaries
 from .command import SWITCHES, dry_run, verb
 from .report import Answer
@@ -38,7 +39,8 @@ def command(
     Nothing is copied and no path is missing at any moment: each directory becomes the first version of its tree.
     Without DEST, the directories that treeswap.toml names.
     """
-    from ..site import Site
+    from treeswap.site import Site
+
     from .pairs import parse_dest
 
     if dests:

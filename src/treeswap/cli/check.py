@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .. import errors
+from treeswap import errors
+
 from . import words
 from .command import LOOKS, verb
 from .report import Answer

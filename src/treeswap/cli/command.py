@@ -31,7 +31,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def seconds(text: str) -> float:
     """A duration as an option: seconds, or with a unit."""
-    from ..config.values import duration
+    from treeswap.config.values import duration
 
     try:
         return duration(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem
 
-from ..errors import TreeswapError
+from treeswap.errors import TreeswapError
+
 from . import words
 
 

@@ -17,7 +17,7 @@ def command(session: Session) -> Answer:
     That of treeswap.toml, with its environment and variables put in and every default written out; without one, what
     the site remembers.
     """
-    from ..config import toml
+    from treeswap.config import toml
 
     config = session.reached_config()
     if config is not None:

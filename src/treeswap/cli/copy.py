@@ -51,7 +51,8 @@ def command(
     A tree is named after DEST's last component unless NAME= says otherwise. What --shared, --exclude, --keep, --grace,
     --after and --group say is remembered.
     """
-    from ..site import Site
+    from treeswap.site import Site
+
     from .pairs import pairs as parsed
 
     wanted = parsed(pairs, apart)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..outcomes import Difference
+from treeswap.outcomes import Difference
+
 from . import completing, words
 from .command import LOOKS, verb
 from .report import Answer

@@ -9,8 +9,9 @@ import sys
 
 import click
 
-from ..errors import TreeswapError
-from ..lease import Lease
+from treeswap.errors import TreeswapError
+from treeswap.lease import Lease
+
 from . import completing
 from .command import verb
 from .report import Answer

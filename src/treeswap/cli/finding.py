@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import NotASite, UsageError
-from ..places import site_of
+from treeswap.errors import NotASite, UsageError
+from treeswap.places import site_of
 
 CONFIG_NAME = "treeswap.toml"
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .. import errors
+from treeswap import errors
+
 from . import finding, summaries, words
 from .command import CHANGES, dry_run, verb
 from .report import Answer
 from .session import Session
 
 if TYPE_CHECKING:
-    from ..site import Request, Site
+    from treeswap.site import Request, Site
 
 
 @verb(
@@ -45,7 +46,8 @@ def command(
 
 
 def _make_for(session: Session, dests: tuple[str, ...], deploy_to: str | None, dry_run: bool) -> Answer:
-    from ..site import Site
+    from treeswap.site import Site
+
     from .pairs import parse_dest
 
     if not dests:
@@ -67,7 +69,7 @@ def _make_configured(session: Session, dry_run: bool) -> Answer:
 
 
 def _make(session: Session, site: Site, request: Request, dry_run: bool) -> Answer:
-    from ..site import Site
+    from treeswap.site import Site
 
     if site.exists:
         return Answer({"changed": False, "site": site.root}, told=f"{words.name(site.root)} is a site already")
@@ -82,7 +84,7 @@ def _make(session: Session, site: Site, request: Request, dry_run: bool) -> Answ
 
 
 def _write_out(session: Session, output: str | None, dry_run: bool) -> Answer:
-    from ..config import toml
+    from treeswap.config import toml
 
     text = toml.dump(session.site())
     if output is None or dry_run:

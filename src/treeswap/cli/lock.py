@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..outcomes import Plan
+from treeswap.outcomes import Plan
+
 from . import summaries, words
 from .command import CHANGES, dry_run, verb
 from .report import Answer

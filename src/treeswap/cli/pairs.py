@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..errors import UsageError
-from ..release import tree_name
-from ..site import Pair
+from treeswap.errors import UsageError
+from treeswap.release import tree_name
+from treeswap.site import Pair
 
 EXAMPLE = "for example: treeswap copy build/apps:/srv/www/apps"
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import click
 
-from .. import errors
+from treeswap import errors
+
 from . import report, words
 from .command import common_flags, write_options
 from .report import Answer
@@ -61,7 +62,7 @@ class Program(click.Group):
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from .._version import __version__
+        from treeswap._version import __version__
 
         report.show(f"{NAME} {__version__}")
         ctx.exit()

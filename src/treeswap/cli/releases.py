@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..outcomes import ReleaseRow
+from treeswap.outcomes import ReleaseRow
+
 from . import words
 from .command import LOOKS, verb
 from .report import Answer

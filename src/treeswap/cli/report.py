@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime
 from pathlib import PurePath
 from typing import Any, TextIO
 
-from ..errors import TreeswapError
+from treeswap.errors import TreeswapError
+
 from . import words
 
 JSON_VERSION = 1

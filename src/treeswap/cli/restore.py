@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..errors import UsageError
+from treeswap.errors import UsageError
+
 from .command import verb
 from .report import Answer
 

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConsentNeeded, UsageError
-from ..layout import Layout, id_in
-from ..outcomes import Event
-from ..release import ReleaseId
+from treeswap.errors import ConsentNeeded, UsageError
+from treeswap.layout import Layout, id_in
+
 from . import finding, words
 from .signals import Signals
 from .teller import Teller
@@ -19,9 +18,10 @@ from .teller import Teller
 if TYPE_CHECKING:
     import click
 
-    from ..config import Config
-    from ..outcomes import Outcome
-    from ..site import Request, Site
+    from treeswap.config import Config
+    from treeswap.outcomes import Event, Outcome
+    from treeswap.release import ReleaseId
+    from treeswap.site import Request, Site
 
 
 class Flags:
@@ -76,14 +76,14 @@ class Session:
 
     def site(self) -> Site:
         """The site that this command is about, which must exist. `NotASite`."""
-        from ..site import Site
+        from treeswap.site import Site
 
         place = finding.place(self.flags.site)
         if place is not None:
             return self.about(Site.open(place, **self.adapters()), named=self.flags.site is not None)
         site = self.configured_site(self.config_or_none())
         if not site.exists:
-            from ..errors import NotASite
+            from treeswap.errors import NotASite
 
             raise NotASite(f"there is no site at {site.root} yet", hint="make it: treeswap deploy, or treeswap init")
         return site
@@ -111,7 +111,7 @@ class Session:
         file = finding.config_file(self.flags.site)
         if file is None:
             return None
-        from .. import config
+        from treeswap import config
 
         return config.load(file, self.flags.env, os.environ)
 
@@ -213,6 +213,6 @@ def _before_dashes(args: list[str]) -> list[str]:
 
 
 def _excluding(patterns: Sequence[str]) -> Callable[[str, bool], bool]:
-    from ..config.excludes import excluding
+    from treeswap.config.excludes import excluding
 
     return excluding(patterns)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import time
 
-from ..errors import Interrupted
+from treeswap.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ECHO = 2.0

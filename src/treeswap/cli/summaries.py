@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..outcomes import FileCounts, Outcome, Plan, Pruned, TreePlan
+from treeswap.outcomes import FileCounts, Outcome, Plan, Pruned, TreePlan
+
 from . import words
 from .report import Answer
 

@@ -6,10 +6,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from ..outcomes import Event
 from . import report, words
 
 if TYPE_CHECKING:
+    from treeswap.outcomes import Event
+
     from .progress import Bars
     from .session import Flags
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from ..errors import VerificationFailed
+from treeswap.errors import VerificationFailed
+
 from . import completing, words
 from .command import LOOKS, verb
 from .report import Answer

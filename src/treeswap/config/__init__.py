@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, UsageError
-from ..release import Settings, Tree, tree_name
+from treeswap.errors import ConfigError, UsageError
+from treeswap.release import Settings, Tree, tree_name
+
 from .values import duration, expand, relative
 
 if TYPE_CHECKING:
-    from ..site import Request, Site
+    from treeswap.site import Request, Site
 
 PUBLIC_PATHS = "links"
 """What public paths are, and the only thing that they can be."""
@@ -37,7 +38,8 @@ class Config:
 
     def site(self, **adapters: Any) -> Site:
         """The site, which may not exist yet."""
-        from ..site import Pair, Site
+        from treeswap.site import Pair, Site
+
         from .excludes import excluding
 
         adapters = {"excluding": excluding, **adapters}
@@ -56,7 +58,7 @@ class Config:
 
     def request(self, **flags: Any) -> Request:
         """New content for each tree that has a source. `flags` are those of `Request`."""
-        from ..site import Request
+        from treeswap.site import Request
 
         return Request(sources=self.sources, trees=self.trees, settings=self.settings, name=self.name, **flags)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..errors import UsageError
+from treeswap.errors import UsageError
 
 
 def excluding(patterns: Sequence[str]) -> Callable[[str, bool], bool]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from ..errors import ConfigError
+from treeswap.errors import ConfigError
 
 TEXT = "a text"
 WHOLE = "a whole number"

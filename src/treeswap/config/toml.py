@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
-from ..release import Settings, Tree
+from treeswap.errors import UsageError
+from treeswap.release import Settings, Tree
+
 from . import PUBLIC_PATHS
 from .values import duration_text
 
 if TYPE_CHECKING:
-    from ..site import Site
+    from treeswap.site import Site
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
