@@ -11,7 +11,7 @@ from pathlib import Path
 from treeswap import stage
 from treeswap.cache import Cache
 from treeswap.manifest import Manifest
-from treeswap.outcomes import FileCounts, silent
+from treeswap.outcomes import FileCounts, Listener, silent
 from treeswap.release import Tree
 from treeswap.sources import Directory
 from treeswap.stage import Base, TreeWork
@@ -55,12 +55,14 @@ class Easel:
             listener=silent,
         )
 
-    def place(self, name: str, work: TreeWork | None = None, *, now: datetime | None = None) -> Path:
+    def place(
+        self, name: str, work: TreeWork | None = None, *, now: datetime | None = None, listener: Listener = silent
+    ) -> Path:
         """Makes the version `name`; it is the base of the next one."""
         work = work or self.plan()
         destination = self.versions / name
         now = now or datetime.now(UTC)
-        manifest, self.counts = stage.place(work, destination, now=now, last_seal_ns=self.sealed_ns)
+        manifest, self.counts = stage.place(work, destination, now=now, last_seal_ns=self.sealed_ns, listener=listener)
         self.base = Base(manifest, destination, linkable=True)
         self.cache = work.cache
         self.sealed_ns = int(now.timestamp() * 1e9)

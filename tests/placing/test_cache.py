@@ -75,6 +75,18 @@ def test_a_same_size_edit_with_the_old_time_put_back_is_noticed(settled: Easel) 
     assert (settled.place("2") / "a.txt").read_text() == "eno"
 
 
+def test_a_mode_is_noticed_although_the_file_is_known(easel: Easel) -> None:
+    """As after a rollback: the source was read since the version that it is compared with was made."""
+    easel.write(FILES).place("1")
+    before = easel.base
+    (easel.source / "a.txt").chmod(0o600)
+    time.sleep(2.05)
+    easel.place("2")
+    assert easel.cache is not None and b"a.txt" in easel.cache.known
+    easel.base = before
+    assert easel.plan().copied == [b"a.txt"]
+
+
 def test_a_file_put_in_the_place_of_another_is_noticed(settled: Easel) -> None:
     path, other = settled.source / "a.txt", settled.source / "other"
     before = path.stat()

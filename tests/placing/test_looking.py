@@ -227,6 +227,15 @@ def test_examining_reports_its_progress(easel: Easel) -> None:
     assert events[-1].done == 601 and len(events) > 1
 
 
+def test_placing_reports_its_progress(easel: Easel) -> None:
+    easel.write({f"{i % 7}/{i}": "x" for i in range(600)})
+    for name in "12":
+        events: list[Event] = []
+        easel.place(name, listener=events.append)
+        assert {(event.step, event.tree, event.total) for event in events} == {("stage", "apps", 600)}
+        assert [event.done for event in events] == [256, 512, 600]
+
+
 # ---------------------------------------------------------------- strays
 
 

@@ -14,7 +14,7 @@ from treeswap.scan.reading import Attributes, Taken, attributes_hash, is_sparse,
 
 _CLONE_FROM = 64 * 1024
 """Bytes below which copying is as quick as asking the filesystem to share them."""
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def new_file(name: bytes, directory_fd: int) -> int:

@@ -82,7 +82,7 @@ class _Placing:
         self._base_entries = work.base.manifest.entries if work.base else {}
         self._children = _by_directory(work)
         self._placed: dict[bytes, Entry] = {}
-        self._counted = [0, 0]
+        self._counted = [0, 0]  # linked, copied
 
     def run(self) -> tuple[Manifest, FileCounts]:
         self._disinherit()
@@ -100,8 +100,8 @@ class _Placing:
                 self._finish(path)
                 if entered:
                     self._leave(path)
+        self._tell()
         linked, copied = self._counted
-        self._listener(Event("stage", self._work.tree.name, linked + copied, linked + copied))
         return Manifest(self._placed), FileCounts(linked, copied, self._work.counts.removed)
 
     def _disinherit(self) -> None:
@@ -135,7 +135,6 @@ class _Placing:
 
     def _fill(self, directory: bytes) -> None:
         """Makes the files and symlinks of the directory that this is in."""
-        total = len(self._work.wanted)
         for path in self._children[directory]:
             entry = self._work.wanted[path]
             if entry.kind == "d":
@@ -147,7 +146,11 @@ class _Placing:
                 self._counted[1] += 1
                 self._placed[path] = self._file(path, entry) if entry.kind == "f" else self._symlink(path, entry)
             if sum(self._counted) % _REPORT_EVERY == 0:
-                self._listener(Event("stage", self._work.tree.name, sum(self._counted), total))
+                self._tell()
+
+    def _tell(self) -> None:
+        counts = self._work.counts
+        self._listener(Event("stage", self._work.tree.name, sum(self._counted), counts.linked + counts.copied))
 
     def _link(self, path: bytes) -> bool:
         """A hard link of what the base has there, if that is still what was sealed and may be linked."""
