@@ -15,7 +15,7 @@ import re
 import signal
 import subprocess
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -59,10 +59,10 @@ class Step:
 
 
 class Shell:
-    """A bash session in the directory `home`, as the user `uid` if given; a context manager that ends it with all that
-    it started."""
+    """A bash session in the directory `home`, run by the command `within` if given; a context manager that ends it with
+    all that it started."""
 
-    def __init__(self, home: Path, path: Iterable[Path], *, uid: int | None = None) -> None:
+    def __init__(self, home: Path, path: Iterable[Path], *, within: Sequence[str] = ()) -> None:
         self._home = home
         environment = {
             "HOME": str(home),
@@ -71,7 +71,7 @@ class Shell:
             "TZ": "UTC",
         }
         self._bash = subprocess.Popen(
-            ["bash", "--norc", "--noprofile"],
+            [*within, "bash", "--norc", "--noprofile"],
             cwd=home,
             env=environment,
             stdin=subprocess.PIPE,
@@ -79,9 +79,6 @@ class Shell:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             umask=0o022,
-            user=uid,
-            group=uid,
-            extra_groups=None if uid is None else [],
         )
 
     def run(self, command: str) -> tuple[str, int]:

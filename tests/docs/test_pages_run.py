@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import BIN, Unprivileged
+from .conftest import BIN
 from .console import Reading, Shell
 from .pages import DOCS, ROOT, blocks
 
@@ -21,12 +21,12 @@ def test_a_story_happens_as_it_is_told(page: Path, home: Path) -> None:
             reading.follow(shell, block)
 
 
-def test_shared_hosting_needs_no_rights(unprivileged: Unprivileged) -> None:
+def test_shared_hosting_needs_no_rights(home: Path, without_rights: list[str]) -> None:
     told = blocks(DOCS / "shared-hosting.md", "console")
     assert told
     reading = Reading()
-    with Shell(unprivileged.home, [unprivileged.bin], uid=unprivileged.uid) as shell:
-        identity, _ = shell.run("id -u")
-        assert int(identity) != 0
+    with Shell(home, [BIN], within=without_rights) as shell:
+        rights, _ = shell.run("id -u; grep CapEff /proc/self/status")
+        assert rights.split()[0] != "0" and int(rights.split()[-1], 16) == 0
         for block in told:
             reading.follow(shell, block)
