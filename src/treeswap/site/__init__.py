@@ -252,18 +252,18 @@ class Site(Core):
 
     def unadopt(self, tree: str | None = None) -> Outcome:
         """Gives one tree, or all, back as plain directories; they leave the site."""
-        from . import adopting
+        from . import unadopting
 
         self.require()
         with self.telling():
-            return adopting.unadopt(self, tree)
+            return unadopting.unadopt(self, tree)
 
     def plan_unadopt(self, tree: str | None = None) -> Plan:
-        from . import adopting
+        from . import unadopting
 
         self.require()
         with self.telling():
-            return adopting.plan_unadopt(self, tree)
+            return unadopting.plan_unadopt(self, tree)
 
     # ------------------------------------------------------------ house-keeping
 

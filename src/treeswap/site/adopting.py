@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
-from pathlib import Path
 
 from treeswap import adopt as moves
-from treeswap import durable, lease, places, recovery, scan, stage, strays, switch
+from treeswap import durable, lease, recovery, scan, strays, switch
 from treeswap.adopt import Move
-from treeswap.errors import DestinationRefused, NoSpace, Overtaken, UsageError
+from treeswap.errors import DestinationRefused
 from treeswap.manifest import Manifest
-from treeswap.outcomes import Outcome, Plan
+from treeswap.outcomes import Event, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
 from . import checking
@@ -95,6 +93,8 @@ def _move(core: Core, tree: Tree, id: ReleaseId, *, allow_gap: bool) -> Move:
 def _carry_out(core: Core, record: Record, before: ReleaseId | None, steps: Sequence[Move]) -> float:
     """From the intent to the outcome; gives the longest gap in seconds."""
     layout, ground = core.layout, core.ground
+    # What has begun goes forward: a signal waits from here on.
+    core.listener(Event("switching"))
     intent = ground.journal.intend(
         "adopt", before=before, to=record.id, why="adopt", moves=[move.details() for move in steps]
     )
@@ -112,6 +112,7 @@ def _carry_out(core: Core, record: Record, before: ReleaseId | None, steps: Sequ
             stuck = recovery.finish_adoption(ground, intent, record.id, steps)
             raise _half_adopted(steps, stuck, error) from error
         recovery.take_back_adoption(ground, intent, before, record.id, steps)
+        core.listener(Event("not-switched"))
         raise failure(error) from error
     recovery.end_adoption(ground, intent, done=True)
     return gap
@@ -143,101 +144,8 @@ def _sentences(
     return notes
 
 
-# ---------------------------------------------------------------- the commands
-
-
 def plan_adopt(core: Core, request: Request) -> Plan:
     work = checking.look(core, request)
     plan = checking.plan_of(core, work, switch=False)
     steps = tuple(step for step in plan.steps if step.startswith("adopt")) or ("nothing: no live directory is named",)
     return Plan(steps, bool(work.adopting), core.root, plan.trees)
-
-
-def unadopt(core: Core, name: str | None) -> Outcome:
-    """Turns public paths back into plain directories, each an independent copy of what it shows, by one exchange.
-
-    Links to shared paths stay links. The site keeps its releases; the trees leave it.
-    """
-    with core.changing("unadopt") as notes:
-        record = core.current_record()
-        trees = _leaving(core, name, record)
-        copies: dict[str, tuple[Path, Path]] = {}
-        finished = False
-        try:
-            for tree in trees:
-                assert record is not None and tree.path is not None
-                source = core.layout.version(record.versions[tree.name])
-                copy = core.layout.versions(tree) / durable.temporary_name("unadopt")
-                copies[tree.name] = (tree.path, copy)
-                _check_room(source, copy.parent, record.versions[tree.name])
-                with durable.Barrier([copy.parent]) as barrier:
-                    stage.copy(source, copy)
-                    barrier.sync()
-                durable.fsync_directory(copy.parent)
-            modes = {tree: stat.S_IMODE(copy.stat().st_mode) for tree, (_, copy) in copies.items()}
-            with core.switching("unadopt"):
-                if core.ground.current() != (record.id if record else None):
-                    raise Overtaken("current changed while the copy was made", hint="unadopt again")
-                intent = core.ground.journal.intend(
-                    "unadopt",
-                    before=record.id if record else None,
-                    to=None,
-                    why="unadopt",
-                    copies={tree: [str(public), str(copy)] for tree, (public, copy) in copies.items()},
-                    modes=modes,
-                )
-                for name, (public, copy) in copies.items():
-                    moves.give_back(public, copy, modes[name])
-                recovery.forget_trees(core.ground, [tree.name for tree in _named(core, name)])
-                core.ground.journal.outcome(intent, done=True)
-                finished = True
-        finally:
-            # Half-way, the copies are what recovery goes forward with.
-            if finished or not any(durable.is_plain_directory(public) for public, _ in copies.values()):
-                for _, copy in copies.values():
-                    stage.remove(copy)
-        told = [f"{public} is a plain directory again" for public, _ in copies.values()]
-        return Outcome(
-            changed=True,
-            release=record.id if record else None,
-            previous=None,
-            switched_at=core.clock(),
-            trees=dict.fromkeys(copies, "left"),
-            notes=(*notes, *told, f"the releases and shared paths of the site stay at {core.root}"),
-        )
-
-
-def plan_unadopt(core: Core, name: str | None) -> Plan:
-    record = core.current_record()
-    trees = _leaving(core, name, record)
-    steps = [f"copy what {tree.path} shows, and put the copy there as a plain directory" for tree in trees]
-    return Plan(tuple(steps) or ("forget the trees: none of them is public",), True, core.root)
-
-
-def _named(core: Core, name: str | None) -> list[Tree]:
-    if name is None:
-        if not core.trees:
-            raise UsageError("the site has no trees", hint=f"{core.root} can be removed, if nothing in it is wanted")
-        return list(core.trees.values())
-    if name not in core.trees:
-        raise UsageError(f"the site has no tree {name!r}", hint=f"it has: {', '.join(core.trees) or 'none'}")
-    return [core.trees[name]]
-
-
-def _leaving(core: Core, name: str | None, record: Record | None) -> list[Tree]:
-    """The trees that have a public path to be given back."""
-    found = []
-    for tree in _named(core, name):
-        if tree.path is None or record is None or tree.name not in record.versions:
-            continue
-        state = places.public_state(tree.path, core.layout, tree.name)
-        if state == "ours":
-            places.check_parent(tree.path)
-            found.append(tree)
-    return found
-
-
-def _check_room(source: Path, room: Path, version: Version) -> None:
-    free = os.statvfs(room)
-    if version.bytes > free.f_bavail * free.f_frsize:
-        raise NoSpace(f"{room} has no room for a copy of {source}", hint="`treeswap prune`, or free some")
