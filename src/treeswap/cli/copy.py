@@ -61,4 +61,5 @@ def command(
     if dry_run:
         return summaries.planned(site.plan(request))
     outcome = session.deployed(site.deploy, request)
-    return summaries.done(session, outcome, f"Deployed {outcome.release}", back=session.command_for("rollback"))
+    back = session.command_for("rollback") if outcome.previous else None
+    return summaries.done(session, outcome, f"Deployed {outcome.release}", back=back)

@@ -13,8 +13,7 @@ class Bars:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
-            TextColumn("{task.fields[tree]}", style="bold"),
-            TextColumn("{task.fields[step]}"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -27,9 +26,10 @@ class Bars:
     def show(self, event: Event) -> None:
         """Moves the line of the event's tree."""
         tree = event.tree or ""
+        told = f"{tree} {event.step}".strip()
         if tree not in self._lines:
-            self._lines[tree] = self._progress.add_task("", total=event.total, tree=tree, step=event.step)
-        self._progress.update(self._lines[tree], completed=event.done, total=event.total, step=event.step)
+            self._lines[tree] = self._progress.add_task(told)
+        self._progress.update(self._lines[tree], description=told, completed=event.done, total=event.total)
 
     def above(self, text: str) -> None:
         """A line that stays, above the bars."""

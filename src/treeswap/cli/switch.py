@@ -27,4 +27,5 @@ def command(session: Session, /, release: str, dry_run: bool, **flags: bool) -> 
     if dry_run:
         return summaries.planned(site.plan_switch(release))
     outcome = session.agreed(lambda **consents: site.switch(release, **{**flags, **consents}))
-    return summaries.done(session, outcome, f"Switched to {outcome.release}", back=session.command_for("rollback"))
+    back = session.command_for("rollback") if outcome.previous else None
+    return summaries.done(session, outcome, f"Switched to {outcome.release}", back=back)
