@@ -26,6 +26,7 @@ INVARIANTS = {
     8: "the link is the fact, the journal is the explanation",
 }
 
+DANGLES = b"(a symlink that leads nowhere)"
 Seen = Mapping[str, bytes]
 """Every file that a reader finds below a directory, by its path."""
 Shown = Mapping[str, "Seen | None"]
@@ -115,7 +116,7 @@ def seen(path: Path) -> Seen | None:
     for here, _, files in os.walk(path, followlinks=True):
         for name in files:
             file = Path(here, name)
-            found[os.path.relpath(file, path)] = file.read_bytes() if file.exists() else b"(dangles)"
+            found[os.path.relpath(file, path)] = file.read_bytes() if file.exists() else DANGLES
     return found
 
 
@@ -160,7 +161,7 @@ def whole_records(site: Site, known: Mapping[str, Iterable[Seen | None]]) -> Non
             tree = version["tree"]
             link = site.root / "releases" / id / tree
             slot = site.version(record, tree)
-            if moving and slot.is_symlink():
+            if moving and (slot.is_symlink() or not slot.exists()):
                 # Until the exchange the public path counts as the version.
                 slot = site.public[tree]
             elif not link.is_symlink() or link.resolve() != slot.resolve():
@@ -205,7 +206,8 @@ def _inodes(root: Path) -> dict[str, tuple[object, ...]]:
             content = os.readlink(path) if stat.S_ISLNK(status.st_mode) else None
             if stat.S_ISREG(status.st_mode):
                 content = path.read_bytes().hex()
-            attributes = tuple((n, os.getxattr(path, n)) for n in os.listxattr(path) if not path.is_symlink())
+            names = os.listxattr(path, follow_symlinks=False)
+            attributes = tuple((attribute, os.getxattr(path, attribute, follow_symlinks=False)) for attribute in names)
             found[os.path.relpath(path, root)] = (
                 status.st_ino,
                 status.st_mode,
@@ -222,28 +224,30 @@ def leftovers(site: Site) -> list[str]:
     """Everything in SITE, in the trees_dirs and beside the public paths for which no record speaks, as find(1) lists
     it."""
     records = site.records()
-    trees = _trees(site)
     named = {(v["tree"], v["id"]): v["trees_dir"] for record in records.values() for v in record["versions"]}
+    trees = {*_trees(site), *(tree for tree, _ in named)}
     allowed = {
         "current",
         *("releases", "trees", "run", "shared"),
         *(f".treeswap/{name}" for name in ("site.json", "deploy.lock", "switch.lock", "hold.json", "journal.jsonl")),
         *(f".treeswap/{name}" for name in ("records", "manifests", "leases", "logs", "cache")),
         ".treeswap",
-        *(f".treeswap/cache/{tree}" for tree in trees),
-        *(f"shared/{tree}" for tree in trees),
     }
     for id, record in records.items():
         allowed |= {f"releases/{id}", f"releases/{id}/run", f"releases/{id}/REVISION", f"run/{record['run'] or id}"}
         allowed |= {f"releases/{id}/{version['tree']}" for version in record["versions"]}
         allowed |= {f".treeswap/records/{id}.json", f".treeswap/leases/{id}", f".treeswap/logs/{id}"}
     for tree, id in named:
-        allowed |= {f".treeswap/manifests/{tree}", f".treeswap/manifests/{tree}/{id}", f"trees/{tree}"}
+        allowed |= {f".treeswap/manifests/{tree}/{id}"}
         allowed |= set() if named[tree, id] else {f"trees/{tree}/{id}"}
-    allowed |= {f"{room}/{tree}" for tree in trees for room in (".treeswap/manifests", "trees")}
+    allowed |= {
+        f"{room}/{tree}" for tree in trees for room in (".treeswap/manifests", ".treeswap/cache", "shared", "trees")
+    }
     within = ("-path", "./trees/*/*/*", "-o", "-path", "./shared/*/*", "-o", "-path", "./.treeswap/logs/*/*")
     found = [path for path in _find(site.root, within) if path not in allowed]
     for tree, directory in site.trees_dirs.items():
+        if not (directory / ".treeswap-site").exists():
+            continue  # not mounted, or not the site's: nobody may judge it
         wanted = {".treeswap-site", "shared", *(id for of, id in named if of == tree)}
         found += [f"{directory}/{path}" for path in _find(directory, ("-path", "./*/*")) if path not in wanted]
     for parent in {path.parent for path in site.public.values()}:
@@ -260,7 +264,7 @@ def _trees(site: Site) -> list[str]:
 def _find(root: Path, but: tuple[str, ...]) -> list[str]:
     if not root.is_dir():
         return []
-    command = ["find", ".", "-mindepth", "1", "(", *but, ")", "-prune", "-o", "-mindepth", "1", "-printf", r"%P\0"]
+    command = ["find", ".", "-mindepth", "1", "(", *but, ")", "-prune", "-o", "-printf", r"%P\0"]
     return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.split("\0")[:-1]
 
 
@@ -273,22 +277,21 @@ def _names(directory: Path) -> list[str]:
 
 # ---------------------------------------------------------------- what the commands answer
 
-LOOKING = (("status",), ("releases",), ("log",))
+LOOKING = ("status", "releases", "log")
 
 
-def looking_works(site: Site, run: Run, *, users: Iterable[str | None] = (None, "nobody")) -> None:
-    """Commands that only look answer, to the owner and to who may only read, and change nothing; `status` says that
-    something was interrupted, if anything is left of it."""
+def looking_works(site: Site, run: Run, *more: tuple[str, str | None]) -> None:
+    """Commands that only look answer and change nothing; `status` says that something was interrupted, if anything is
+    left of it. `more` are further commands, each with who gives it: None is the owner."""
     left = leftovers(site)
     before = _state_of(site)
     wanted = 0 if site.exists else 10
-    for user in users:
-        for words in LOOKING:
-            answer = run(*words, "--json", "--site", str(site.root), user=user)
-            if answer.code != wanted:
-                raise Broken(f"looking works after a crash, for {user or 'the owner'} too", str(answer))
-            if words == ("status",) and user is None and wanted == 0:
-                _check_status(site, answer, left)
+    for command, user in (("status", None), *more):
+        answer = run(command, "--json", "--site", str(site.root), user=user)
+        if answer.code != wanted:
+            raise Broken(f"looking works after a crash, for {user or 'the owner'} too", str(answer))
+        if (command, user) == ("status", None) and wanted == 0:
+            _check_status(site, answer, left)
     if _state_of(site) != before:
         raise Broken("commands that only look change nothing", "something in SITE is not as before")
 

@@ -1,0 +1,28 @@
+"""Errors of the system at every call: exit code, last line and disk agree with each other, and nothing is left behind.
+
+Once at one call; half-way through a write; from one call on, as on a disk that is full, gone bad or read-only; and in
+what is only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .scenes import SCENES
+from .sweeping import swept
+
+
+@pytest.mark.parametrize("scene", [scene.name for scene in SCENES])
+def test_an_error_at_any_system_call_is_told_as_what_it_did(
+    scene: str, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("figures", swept(scene, "fail", "half", "short", quick=8))
+
+
+@pytest.mark.parametrize("scene", [scene.name for scene in SCENES])
+def test_a_disk_that_fails_from_some_call_on_and_what_cannot_be_read_are_told(
+    scene: str, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("figures", swept(scene, "from", "read", quick=3, full=120))
