@@ -17,6 +17,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--starts", type=int, default=40, help="how many starts of the program are timed")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that the directory goes then too
     with tempfile.TemporaryDirectory(prefix="treeswap-bench-") as name:
         room = Path(name).resolve()
         kind = subprocess.run(

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from ..errors import NotASite, TreeswapError
+from treeswap.errors import NotASite, TreeswapError
+
 from .tracks import Look, Stretch, Track
 
 _CLOSE = 48  # lookups that are kept before a change of version, and after it
@@ -59,7 +60,7 @@ def _public(trees: list[tuple[str, str]]) -> Opened:
 
 def _pins(trees: list[tuple[str, str]]) -> Opened:
     """The files in one release, held for the length of a pass. Waits until there is a site."""
-    from ..site import Site
+    from treeswap.site import Site
 
     while True:
         try:

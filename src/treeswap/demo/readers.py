@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ..errors import Failed
+from treeswap.errors import Failed
+
 from .example import Place
 from .tracks import Track
 

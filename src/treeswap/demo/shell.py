@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import Failed
+from treeswap.errors import Failed
 
 PYTHON = Path(sys.executable).name
 """What this interpreter is called in its own directory, which comes first in PATH here."""

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..errors import Failed
+from treeswap.errors import Failed
+
 from . import example
 from .example import Place
 from .picture import Picture
