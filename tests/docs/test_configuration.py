@@ -1,0 +1,98 @@
+"""The page about treeswap.toml: its keys and defaults are those of the program, its examples load."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from treeswap import config
+from treeswap.config import schema
+from treeswap.config.values import duration
+from treeswap.release import Settings, Tree
+
+from .conftest import BIN
+from .console import Reading, Shell
+from .pages import DOCS, ROOT, Block, blocks, code, rows, section
+
+PAGE = DOCS / "configuration.md"
+EXAMPLES = [block for page in (PAGE, ROOT / "README.md") for block in blocks(page, "toml")]
+
+
+def keys(shape: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The keys of a table, as the page writes them."""
+    for name, inner in shape.items():
+        if isinstance(inner, Mapping):
+            yield from keys(inner, f"{above}{name}.")
+        elif isinstance(inner, schema.Each):
+            if name != "trees":
+                yield f"{above}{name}.NAME"
+        else:
+            yield f"{above}{name}"
+
+
+def told(title: str) -> dict[str, list[str]]:
+    return {code(row[0])[0]: row[1:] for row in rows(section(PAGE, title))}
+
+
+def test_the_keys_of_the_site_are_told_and_none_invented() -> None:
+    assert set(told("Keys of the site")) == set(keys(schema.ROOT))
+
+
+def test_the_keys_of_a_tree_are_told_and_none_invented() -> None:
+    assert set(told("Keys of a tree")) == set(keys(schema.TREE))
+
+
+def test_the_types_are_those_that_are_checked() -> None:
+    kinds = {
+        schema.TEXT: {"text", "path"},
+        schema.TEXTS: {"list"},
+        schema.WHOLE: {"whole"},
+        schema.DURATION: {"duration"},
+    }
+    flat = {**schema.ROOT, **{f"commands.{name}": kind for name, kind in schema.ROOT["commands"].items()}}
+    for shape, title in ((flat, "Keys of the site"), (schema.TREE, "Keys of a tree")):
+        for key, (kind, *_) in told(title).items():
+            wanted = kinds[shape[key]] if key in shape else {"table"}
+            assert kind.split()[0].rstrip(",") in wanted, key
+
+
+@pytest.mark.parametrize("key", ["keep_releases", "grace", "public_paths", "commands.after_switch"])
+def test_the_defaults_of_the_site_are_those_of_the_program(key: str) -> None:
+    value = tomllib.loads(f"value = {code(told('Keys of the site')[key][1])[0]}")["value"]
+    settings = Settings()
+    defaults = {
+        "keep_releases": settings.keep_releases,
+        "grace": settings.grace,
+        "public_paths": config.PUBLIC_PATHS,
+        "commands.after_switch": list(settings.after_switch),
+    }
+    assert (duration(value) if key == "grace" else value) == defaults[key]
+
+
+@pytest.mark.parametrize("key", ["shared", "exclude", "touch", "ignore"])
+def test_the_defaults_of_a_tree_are_those_of_the_program(key: str) -> None:
+    value = tomllib.loads(f"value = {code(told('Keys of a tree')[key][1])[0]}")["value"]
+    assert value == list(getattr(Tree("any"), key))
+
+
+@pytest.mark.parametrize("block", EXAMPLES, ids=str)
+def test_each_example_loads(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "treeswap.toml"
+    file.write_text(block.text)
+    for env in [None, *tomllib.loads(block.text).get("env", {})]:
+        assert config.load(file, env, {"HOME": "/home/ana"}).trees
+
+
+def test_the_environments_do_what_is_told(home: Path) -> None:
+    example = next(block for block in EXAMPLES if block.heading == "Environments")
+    (home / "project").mkdir()
+    (home / "project/treeswap.toml").write_text(example.text)
+    reading = Reading()
+    with Shell(home, [BIN]) as shell:
+        shell.run("cd ~/project")
+        for block in blocks(PAGE, "console"):
+            reading.follow(shell, block)
