@@ -63,6 +63,8 @@ def test_each_example_runs(block: Block, tmp_path: Path) -> None:
     trees = {tree: treeswap.Tree(tree) for tree in TREES}
     site = treeswap.Site.create(tmp_path / "site", trees=trees)
     site.switch(site.stage({tree: tmp_path / "build" / tree for tree in TREES}))
+    for tree in TREES:
+        (tmp_path / "build" / tree / "base.html").write_text(f"new {tree}")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block.text], cwd=tmp_path, capture_output=True, text=True
     )
