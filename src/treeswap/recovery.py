@@ -81,8 +81,13 @@ def _settle_adoption(ground: Ground, intent: Intent) -> str:
 def finish_adoption(ground: Ground, intent: int, adopted: ReleaseId, moves: Iterable[Move]) -> list[Move]:
     """Goes forward with an adoption; gives the moves that cannot be made. Their directories stay plain, and the
     adopted release ceases to name them: one directory that resists must not hold up every later change."""
+    record = ground.records.find(adopted)
     stuck = []
     for move in moves:
+        if record is not None and move.tree not in record.versions and not adopt.is_begun(move):
+            # It resisted before: its directory would go where no record keeps it from being swept.
+            stuck.append(move)
+            continue
         try:
             adopt.carry_out(move)
         except OSError:
@@ -90,11 +95,12 @@ def finish_adoption(ground: Ground, intent: int, adopted: ReleaseId, moves: Iter
                 raise
             adopt.undo(move)
             stuck.append(move)
-    record = ground.records.find(adopted)
     if record is not None and stuck:
         gone = {move.tree for move in stuck}
         versions = {name: version for name, version in record.versions.items() if name not in gone}
         ground.records.write(replace(record, versions=versions))
+        links = ground.layout.release(adopted)
+        durable.remove_durably((links / name for name in gone), links)
     if ground.current() != adopted:
         switch.point(ground.layout, adopted)
     end_adoption(ground, intent, done=True)
@@ -142,7 +148,9 @@ def _given_back(public: Path, copy: Path, mode: int) -> bool:
     try:
         adopt.give_back(public, copy, mode)
     except OSError:
-        return durable.is_plain_directory(public)
+        if durable.is_plain_directory(public):
+            raise  # it was exchanged, and the disk did not confirm it
+        return False
     return True
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from treeswap import adopt as moves
 from treeswap import durable, lease, recovery, scan, strays, switch
 from treeswap.adopt import Move
-from treeswap.errors import DestinationRefused
+from treeswap.errors import DestinationRefused, TreeswapError
 from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import checking
+from . import checking, pruning
 from .core import Core, failure
 from .request import Request
 
@@ -51,6 +52,9 @@ def adopt(
     before = core.current_record()
     id = reserved or core.reserve(1)[0]
     surveyed = {tree.name: _survey(core, tree) for tree in trees}
+    if not lease.is_held(layout, id):
+        # The id was reserved with that of the release to go to: an attempt that died may have used it before.
+        _discard(core, id, trees)
     fd = lease.make(layout, id)
     try:
         versions = dict(before.versions) if before else {}
@@ -67,9 +71,23 @@ def adopt(
         steps = [_move(core, tree, id, allow_gap=allow_gap) for tree in trees]
         switch.make_release(layout, record)
         gap = _carry_out(core, record, before.id if before else None, steps)
+    except BaseException:
+        _discard(core, id, trees)
+        raise
     finally:
         os.close(fd)
     return record, _sentences(core, trees, surveyed, record, gap)
+
+
+def _discard(core: Core, id: ReleaseId, trees: Sequence[Tree]) -> None:
+    """Takes away what was made for an adoption that has not begun. What resists is swept by the next change."""
+    ground = core.ground
+    with suppress(OSError, TreeswapError):
+        if id in ground.records.ids() or ground.journal.history().open is not None:
+            return
+        for tree in trees:
+            durable.remove_file(core.layout.manifest(tree.name, id))
+        pruning.remove_files(core, id, {})
 
 
 def _survey(core: Core, tree: Tree) -> Manifest:
@@ -121,7 +139,13 @@ def _carry_out(core: Core, record: Record, before: ReleaseId | None, steps: Sequ
 def _half_adopted(steps: Sequence[Move], stuck: Sequence[Move], error: OSError) -> DestinationRefused:
     """Visitors see what they saw; some of the directories are the site's now, and some are not."""
     done = ", ".join(str(move.public) for move in steps if move not in stuck)
-    left = ", ".join(str(move.public) for move in stuck) or "none"
+    left = ", ".join(str(move.public) for move in stuck)
+    if not left:
+        return DestinationRefused(
+            f"an adoption failed, and went well when it was tried again: {done} is a public path now",
+            hint="look at the disk, then deploy again",
+            cause=error,
+        )
     return DestinationRefused(
         f"not every directory could be adopted: {left} stayed as it was, {done} is a public path now",
         hint=_WAYS_OUT,

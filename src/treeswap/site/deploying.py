@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from treeswap import durable, lease, stage, switch
-from treeswap.errors import Overtaken, TreeswapError
+from treeswap.errors import DestinationRefused, LaterStepFailed, Overtaken, TreeswapError
 from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, FileCounts, Outcome
 from treeswap.release import Record, ReleaseId, Tree, Version
@@ -40,7 +40,6 @@ class Deploy:
         self._before: ReleaseId | None = None
         self._homes: list[Path] = []
         self._adopted_id: ReleaseId | None = None
-        self._adopted = False
         self._settled = False
         self._work: Work
         self._id: ReleaseId
@@ -130,7 +129,7 @@ class Deploy:
             core.write_site(work.site)
         for tree in work.site.trees.values():
             if tree in work.adopting or tree.name in work.new:
-                self._homes += homes.prepare(core, tree)
+                homes.prepare(core, tree, self._homes)
         if work.adopting:
             adopting.probe(core, work.adopting, allow_gap=self._request.allow_gap)
 
@@ -241,9 +240,31 @@ class Deploy:
                 self._notes += notes
                 self._check_not_overtaken()
                 before = self._before
-                record = self._adopt(None)
+                try:
+                    record = self._adopt(None)
+                except (OSError, DestinationRefused) as error:
+                    if not self._has_adopted():
+                        raise
+                    raise self._adopted_after_all(error) from error
         self._record, self._switched_at = record, record.sealed_at
         return replace(self.outcome(changed=True), previous=before)
+
+    def _has_adopted(self) -> bool:
+        """Whether a live directory is the site's now: also one that was adopted before another one resisted."""
+        layout = self._core.layout
+        return any(
+            tree.path is not None and durable.leads_through(tree.path, layout.public_text(tree.name))
+            for tree in self._work.adopting
+        )
+
+    def _adopted_after_all(self, error: OSError | DestinationRefused) -> LaterStepFailed:
+        if isinstance(error, DestinationRefused):
+            return LaterStepFailed(error.message, hint=error.hint, cause=error.cause)
+        return LaterStepFailed(
+            f"{self._core.ground.current()} is current, but its adoption could not be finished",
+            hint="mend the disk; `treeswap recover` goes on with it",
+            cause=error,
+        )
 
     def _check_not_overtaken(self) -> None:
         now = self._core.ground.current()
@@ -256,7 +277,7 @@ class Deploy:
     def _adopt(self, reserved: ReleaseId | None) -> Record:
         adopted, notes = adopting.adopt(self._core, self._work.adopting, reserved, allow_gap=self._request.allow_gap)
         self._notes += notes
-        self._before, self._adopted = adopted.id, True
+        self._before = adopted.id
         return adopted
 
     # ------------------------------------------------------------ 7 confirm, 8 retire
@@ -330,16 +351,17 @@ class Deploy:
     def _discard_homes(self) -> None:
         """The site has the trees that it had, unless something of this deploy came to stay."""
         core, work = self._core, self._work
-        if self._settled or self._adopted or core.ground.journal.history().open is not None:
+        if self._settled or self._has_adopted() or core.ground.journal.history().open is not None:
             return
         if not self._made and core.ground.site != work.before:
             core.write_site(work.before)
-        homes.remove(core, self._homes)
+        homes.remove(core, self._homes, [name for name in work.site.trees if name not in work.before.trees])
 
     def _unmake(self) -> None:
         """A SITE that was made for this deploy, and has no release, goes again; the locks in it are still held."""
-        if self._made and not self._core.ground.records.ids():
-            homes.remove(self._core, self._made)
+        ground = self._core.ground
+        if self._made and not ground.records.ids() and ground.journal.history().open is None:
+            homes.unmake(self._core, self._made)
 
     # ------------------------------------------------------------ small parts
 

@@ -16,17 +16,20 @@ from treeswap.release import Tree
 from .core import Core
 
 
-def prepare(core: Core, tree: Tree) -> list[Path]:
-    """Makes the directory that holds a tree's versions, marked if it is not in SITE; gives what was made, innermost
-    first."""
+def prepare(core: Core, tree: Tree, made: list[Path]) -> None:
+    """Makes the directory that holds a tree's versions, marked if it is not in SITE.
+
+    `made` gets what is made, innermost first, before it is: it has to go again also where the making fails.
+    """
     layout = core.layout
     directory = layout.versions(tree)
-    made = [here for here in (directory, *directory.parents) if not here.exists()]
+    missing = [here for here in (directory, *directory.parents) if not here.exists()]
+    made[:0] = missing
     durable.make_directories(directory, 0o755)
-    for here in made:
+    for here in missing:
         core.share(here, 0o755, core.settings)
     if tree.trees_dir is None:
-        return made
+        return
     marker = tree.trees_dir / MARKER
     if not marker.exists():
         # A process may have died while it marked this directory, which no sweep enters before it is marked.
@@ -41,10 +44,9 @@ def prepare(core: Core, tree: Tree) -> list[Path]:
         core.share(shared, 0o755, core.settings)
     durable.fsync_directory(tree.trees_dir)
     if not os.path.lexists(layout.shared_of(tree)):
+        made.insert(0, layout.shared_of(tree))
         durable.put_link(str(shared), layout.shared_of(tree))
         durable.fsync_directory(layout.shared)
-        made.insert(0, layout.shared_of(tree))
-    return made
 
 
 def prepare_shared(core: Core, tree: Tree, shared: str, inside: Path | None, *, like: Path) -> bool:
@@ -64,12 +66,38 @@ def prepare_shared(core: Core, tree: Tree, shared: str, inside: Path | None, *, 
     return False
 
 
-def remove(core: Core, made: Iterable[Path]) -> None:
-    """Takes away what was made, innermost first: what is the site's with all that is in it, a directory above it only
-    if it is empty. What resists (NFS and FUSE hold the names of open locks) stays: why there is something to take away
-    is the error to be told."""
+def remove(core: Core, made: Iterable[Path], trees: Iterable[str]) -> None:
+    """Takes away what was made for these trees, innermost first, as far as nothing has come to stay in it: a live
+    directory that was adopted lies there, too."""
     for path in made:
-        if lies_in(path, core.root) or os.path.lexists(path / MARKER):
+        if path.is_symlink():
+            with suppress(OSError):
+                durable.remove_file(path)
+        elif os.path.lexists(path / MARKER):
+            _remove_marked(path)
+        else:
+            remove_empty([path])
+    for name in trees:
+        with suppress(OSError):
+            durable.remove_file(core.layout.cache / name)
+        remove_empty([core.layout.manifests / name])
+
+
+def _remove_marked(trees_dir: Path) -> None:
+    shared = trees_dir / "shared"
+    with suppress(OSError):
+        if {*os.listdir(trees_dir)} <= {MARKER, shared.name} and not os.listdir(shared):
+            shared.rmdir()
+            durable.remove_file(trees_dir / MARKER)
+            trees_dir.rmdir()
+
+
+def unmake(core: Core, made: Iterable[Path]) -> None:
+    """Takes away a SITE without a release, with all that is in it, and a directory above it only if it is empty. What
+    resists (NFS and FUSE hold the names of open locks) stays: why there is something to take away is the error to be
+    told."""
+    for path in made:
+        if lies_in(path, core.root):
             with suppress(OSError, Failed):
                 stage.remove(path)
         else:
