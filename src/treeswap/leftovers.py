@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from . import adopt, durable, lease
@@ -76,11 +76,22 @@ def leftovers(ground: Ground) -> list[Path]:
         found += _temporaries(directory)
     for tree_path in {tree.path.parent for tree in ground.site.trees.values() if tree.path}:
         found += [path for path in _temporaries(tree_path) if path.is_symlink() and lies_in_site(path, layout)]
+    found += _of_trees_that_left(ground, kept, found)
     if os.path.lexists(layout.moving) and ground.journal.history().open is None:
         found.append(layout.moving)
     # Last of all, as when a release is removed: while something of it is there, so is its lease.
     found += _of_ids(layout.leases, kept.release)
     return found
+
+
+def _of_trees_that_left(ground: Ground, kept: Kept, found: Sequence[Path]) -> list[Path]:
+    """What the site keeps for trees that neither it nor a record names: stat data, and directories in which nothing is
+    but what goes, too."""
+    layout, goes = ground.layout, set(found)
+    named = {*ground.site.trees, *(tree for tree, _ in kept.versions)}
+    homes = [path for path in (*listed(layout.trees), *listed(layout.manifests)) if durable.is_plain_directory(path)]
+    left = [path for path in homes if goes.issuperset(listed(path))]
+    return [path for path in (*left, *listed(layout.cache)) if path.name not in named and path not in goes]
 
 
 def lies_in_site(link: Path, layout: Layout) -> bool:
