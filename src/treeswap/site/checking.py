@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from treeswap import adopt, occupants, places, scan, stage, strays
@@ -25,6 +25,7 @@ from treeswap.release import Record, Tree, Version
 from treeswap.sources import Directory
 from treeswap.stage import Base, TreeWork
 
+from . import asking
 from .core import Core, with_settings
 from .request import Request
 
@@ -75,6 +76,8 @@ class Work:
 
 def look(core: Core, request: Request) -> Work:
     """Refuses what must be refused before a byte is written; else says what there is to do."""
+    # A configuration leaves open where a tree's versions are, if it may.
+    request = replace(request, trees={name: asking.completed(core, tree) for name, tree in request.trees.items()})
     site = with_settings(core.ground.site, request.trees, request.settings, request.name)
     work = Work(request, site, core.ground.site, core.current_record() if core.exists else None)
     _check_places(core, work)
