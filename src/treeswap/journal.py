@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,13 @@ class Journal:
                 durable.cut(fd, whole)
                 data = data[:whole]
             line = {"at": time_text(self._clock()), "event": event, "by": self._by, **details}
-            durable.append(fd, seal(line))
+            try:
+                durable.append(fd, seal(line))
+            except OSError:
+                # An event that was told as failed must not be found later.
+                with suppress(OSError):
+                    durable.cut(fd, len(data))
+                raise
         finally:
             os.close(fd)
         if fresh:
