@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from treeswap import adopt as moves
 from treeswap import durable, places, recovery, stage
-from treeswap.errors import NoSpace, Overtaken, UsageError
+from treeswap.errors import Failed, LaterStepFailed, NoSpace, Overtaken, UsageError
 from treeswap.outcomes import Event, Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
+from . import homes
 from .core import Core
 
 
@@ -34,8 +36,9 @@ def unadopt(core: Core, name: str | None) -> Outcome:
     with core.changing("unadopt") as notes:
         record = core.current_record()
         current = record.id if record else None
-        gone = [tree.name for tree in _named(core, name)]
+        gone = {tree.name: tree for tree in _named(core, name)}
         copies: dict[str, _Copy] = {}
+        warnings: list[str] = []
         given = False
         try:
             for tree in _leaving(core, name, record):
@@ -44,13 +47,13 @@ def unadopt(core: Core, name: str | None) -> Outcome:
             with core.switching("unadopt"):
                 if core.ground.current() != current:
                     raise Overtaken("current changed while the copy was made", hint="unadopt again")
-                _give_back(core, current, copies, gone)
+                _give_back(core, current, copies, list(gone))
                 given = True
         finally:
             # Half-way, the copies are what recovery goes forward with.
-            if given or not any(durable.is_plain_directory(copy.public) for copy in copies.values()):
-                for copy in copies.values():
-                    stage.remove(copy.path)
+            if given or not _begun(copies):
+                warnings += _remove(copies)
+        homes.remove(core, [core.layout.versions(tree) for tree in gone.values()], gone)
         told = [f"{copy.public} is a plain directory again" for copy in copies.values()]
         return Outcome(
             changed=True,
@@ -58,7 +61,24 @@ def unadopt(core: Core, name: str | None) -> Outcome:
             switched_at=core.clock(),
             trees=dict.fromkeys(copies, "left"),
             notes=(*notes, *told, f"the releases and shared paths of the site stay at {core.root}"),
+            warnings=tuple(warnings),
         )
+
+
+def _begun(copies: Mapping[str, _Copy]) -> list[Path]:
+    """The public paths that are plain directories already."""
+    return [copy.public for copy in copies.values() if durable.is_plain_directory(copy.public)]
+
+
+def _remove(copies: Mapping[str, _Copy]) -> list[str]:
+    """What resists is swept by the next change: it must not make a failure of what was done, nor hide another one."""
+    warnings = []
+    for copy in copies.values():
+        try:
+            stage.remove(copy.path)
+        except (OSError, Failed) as error:
+            warnings.append(f"{copy.path} could not be removed: {error}")
+    return warnings
 
 
 def _copied(core: Core, tree: Tree, version: Version) -> _Copy:
@@ -72,7 +92,8 @@ def _copied(core: Core, tree: Tree, version: Version) -> _Copy:
             stage.copy(source, path)
             barrier.sync()
         except BaseException:
-            stage.remove(path)
+            with suppress(OSError, Failed):
+                stage.remove(path)
             raise
     durable.fsync_directory(room)
     return _Copy(tree.path, path, stat.S_IMODE(path.stat().st_mode))
@@ -89,10 +110,22 @@ def _give_back(core: Core, current: ReleaseId | None, copies: Mapping[str, _Copy
         copies={tree: [str(copy.public), str(copy.path)] for tree, copy in copies.items()},
         modes={tree: copy.mode for tree, copy in copies.items()},
     )
-    for copy in copies.values():
-        moves.give_back(copy.public, copy.path, copy.mode)
-    recovery.forget_trees(core.ground, gone)
-    core.ground.journal.outcome(intent, done=True)
+    try:
+        for copy in copies.values():
+            moves.give_back(copy.public, copy.path, copy.mode)
+        recovery.forget_trees(core.ground, gone)
+        core.ground.journal.outcome(intent, done=True)
+    except OSError as error:
+        if done := _begun(copies):
+            raise LaterStepFailed(
+                f"{', '.join(map(str, done))} {'is' if len(done) == 1 else 'are'} given back, but not all was finished",
+                hint="mend the disk; `treeswap recover` goes on with it",
+                cause=error,
+            ) from error
+        with suppress(OSError):
+            # An intent that stays open is closed by the next change.
+            core.ground.journal.outcome(intent, done=False)
+        raise
 
 
 def plan_unadopt(core: Core, name: str | None) -> Plan:
