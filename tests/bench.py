@@ -15,7 +15,6 @@ import pwd
 import shutil
 import stat
 import subprocess
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,7 @@ from typing import Any, Self
 import pytest
 
 import treeswap
+from filesystems import Mounts
 from treeswap import durable
 from treeswap.errors import TreeswapError
 from treeswap.outcomes import Outcome, Pruned
@@ -370,21 +370,15 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 20.0) 
         time.sleep(0.01)
 
 
-@contextmanager
-def readable_directory() -> Iterator[Path]:
-    """A directory that other users reach too, gone afterwards whatever is in it."""
-    root = Path(tempfile.mkdtemp(prefix="treeswap-bench-")).resolve()
-    root.chmod(0o755)
-    try:
-        yield root
-    finally:
-        _unmount_below(root)
-        for directory, below, _ in os.walk(root):
-            for name in below:
-                path = Path(directory) / name
-                if stat.S_ISDIR(path.lstat().st_mode):
-                    path.chmod(0o700)
-        shutil.rmtree(root)
+def _remove(root: Path) -> None:
+    """Whatever is in it, read-only directories and mounts included."""
+    _unmount_below(root)
+    for directory, below, _ in os.walk(root):
+        for name in below:
+            path = Path(directory) / name
+            if stat.S_ISDIR(path.lstat().st_mode):
+                path.chmod(0o700)
+    shutil.rmtree(root)
 
 
 def _unmount_below(root: Path) -> None:
@@ -394,6 +388,16 @@ def _unmount_below(root: Path) -> None:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    with readable_directory() as root:
+def bench(mounts: Mounts) -> Iterator[Bench]:
+    """A bench in memory: what a disk makes of it is for the tests of filesystems, and of power cuts."""
+    root = mounts.room()
+    try:
         yield Bench(root)
+    finally:
+        _remove(root)
+
+
+@pytest.fixture
+def bench_on(filesystem: Path) -> Iterator[Bench]:
+    """A bench on each kind of filesystem in turn."""
+    yield Bench(filesystem)

@@ -6,5 +6,5 @@ import pytest
 
 pytest.register_assert_rewrite("bench")
 
-from bench import bench  # noqa: E402, F401
-from filesystems import mounts  # noqa: E402, F401
+from bench import bench, bench_on  # noqa: E402, F401
+from filesystems import filesystem, mounts  # noqa: E402, F401
