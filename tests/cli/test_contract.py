@@ -244,3 +244,24 @@ def test_names_with_any_bytes(world: World) -> None:
     removed = world.run("diff", b"--site", b"srv/\xff")
     assert "  - caf\\xe9\\nline\n" in removed.out
     assert world.run("diff", b"--site", b"srv/\xff", "--json").json["trees"]["odd"]["removed"] == ["caf\udce9\nline"]
+
+
+def test_every_option_has_an_environment_variable(world: World) -> None:
+    world.tree("b/apps", {"a": "1", "x y": "", "z": "", "up/f": ""})
+    env = {
+        "TREESWAP_COPY_KEEP": "9",
+        "TREESWAP_COPY_GRACE": "2m",
+        "TREESWAP_COPY_AFTER": "echo one two\ntrue",
+        "TREESWAP_COPY_EXCLUDE": "x y\nz",
+        "TREESWAP_COPY_SHARED": "apps/up/",
+        "TREESWAP_COPY_LABEL": "v1",
+        "TREESWAP_COPY_DEPLOY_TO": str(world.root / "srv/there"),
+        "TREESWAP_JSON": "1",
+    }
+    assert world.run("copy", "b/apps:srv/apps", env=env).json["changed"] is True
+    there = {"TREESWAP_SITE": str(world.root / "srv/there")}
+    shown = world.run("config", "--json", env=there).json["config"]
+    assert (shown["keep_releases"], shown["grace"]) == (9, "2m")
+    assert shown["commands"]["after_switch"] == ["echo one two", "true"]
+    assert (shown["trees"]["apps"]["exclude"], shown["trees"]["apps"]["shared"]) == (["x y", "z"], ["up/"])
+    assert world.run("releases", "--json", env=there).json["releases"][0]["label"] == "v1"

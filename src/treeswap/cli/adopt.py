@@ -9,16 +9,20 @@ import click
 from treeswap.errors import UsageError
 
 from . import summaries
-from .command import SWITCHES, dry_run, verb
+from .command import LINES, SWITCHES, dry_run, verb
 from .report import Answer
 from .session import Session
 
 
 @verb("adopt", example="treeswap adopt /srv/www/apps /etc/mysite media=/srv/static/media", exits=SWITCHES)
-@click.argument("dests", metavar="[[NAME=]DEST]...", nargs=-1)
-@click.option("--deploy-to", metavar="DIRECTORY", help="Where SITE is, or is to be made.")
+@click.argument("dests", type=click.Path(), metavar="[[NAME=]DEST]...", nargs=-1)
+@click.option("--deploy-to", type=click.Path(), metavar="DIRECTORY", help="Where SITE is, or is to be made.")
 @click.option(
-    "--shared", metavar="TREE/PATH", multiple=True, help="Outlives releases: a file, or TREE/PATH/ for a directory."
+    "--shared",
+    metavar="TREE/PATH",
+    type=LINES,
+    multiple=True,
+    help="Outlives releases: a file, or TREE/PATH/ for a directory.",
 )
 @click.option("--add", is_flag=True, help="Agree to let new trees join the site.")
 @click.option("--allow-gap", is_flag=True, help="Adopt by two renames where the filesystem cannot exchange.")

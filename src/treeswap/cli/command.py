@@ -39,6 +39,16 @@ def seconds(text: str) -> float:
         raise click.BadParameter(str(error))
 
 
+class Lines(click.types.StringParamType):
+    """Words that may have spaces in them: an environment variable holds one a line."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line for line in rv.splitlines() if line]
+
+
+LINES = Lines()
+
+
 class Command(click.Command):
     """A command of treeswap: an example and its exit codes are part of it, and so are the flags that all have."""
 
@@ -106,7 +116,7 @@ def common_flags() -> list[click.Parameter]:
         return click.Option(list(declarations), expose_value=False, callback=_keep, **kw)
 
     return [
-        flag("--site", metavar="PATH", help="A SITE, a public path, or a treeswap.toml."),
+        flag("--site", type=click.Path(), metavar="PATH", help="A SITE, a public path, or a treeswap.toml."),
         flag("--env", metavar="NAME", help="The environment of treeswap.toml to use."),
         flag("--lock-wait", type=seconds, metavar="SECONDS", help="How long to wait for another's lock."),
         flag("--json", is_flag=True, help="Print one JSON object."),

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from . import summaries
-from .command import SWITCHES, consents, dry_run, names, seconds, verb
+from .command import LINES, SWITCHES, consents, dry_run, names, seconds, verb
 from .report import Answer
 from .session import Session
 
@@ -17,18 +17,27 @@ from .session import Session
     example="treeswap copy build/apps:/srv/www/apps build/conf:/etc/mysite media=build/static:/srv/static/media",
     exits=SWITCHES,
 )
-@click.argument("pairs", metavar="[[NAME=]SRC:DEST]...", nargs=-1)
+@click.argument("pairs", type=click.Path(), metavar="[[NAME=]SRC:DEST]...", nargs=-1)
 @click.option(
-    "--tree", "apart", metavar="[NAME=]SRC DEST", nargs=2, multiple=True, help="A pair whose paths contain a colon."
+    "--tree",
+    metavar="[NAME=]SRC DEST",
+    nargs=2,
+    type=LINES,
+    multiple=True,
+    help="A pair whose paths contain a colon.",
 )
-@click.option("--deploy-to", metavar="DIRECTORY", help="Where SITE is, or is to be made.")
+@click.option("--deploy-to", type=click.Path(), metavar="DIRECTORY", help="Where SITE is, or is to be made.")
 @click.option(
-    "--shared", metavar="TREE/PATH", multiple=True, help="Outlives releases: a file, or TREE/PATH/ for a directory."
+    "--shared",
+    metavar="TREE/PATH",
+    type=LINES,
+    multiple=True,
+    help="Outlives releases: a file, or TREE/PATH/ for a directory.",
 )
-@click.option("--exclude", metavar="PATTERN", multiple=True, help="Leave out of sources, as in .gitignore.")
+@click.option("--exclude", metavar="PATTERN", type=LINES, multiple=True, help="Leave out of sources, as in .gitignore.")
 @click.option("--keep", type=click.IntRange(min=1), metavar="N", help="How many releases to keep.")
 @click.option("--grace", type=seconds, metavar="SECONDS", help="For how long a release just left is not removed.")
-@click.option("--after", metavar="COMMAND", multiple=True, help="Run after each switch, in the first tree.")
+@click.option("--after", metavar="COMMAND", type=LINES, multiple=True, help="Run after each switch, in the first tree.")
 @click.option("--group", metavar="NAME", help="The group that may deploy too.")
 @names
 @consents
@@ -38,7 +47,7 @@ def command(
     session: Session,
     /,
     pairs: tuple[str, ...],
-    apart: tuple[tuple[str, str], ...],
+    tree: tuple[tuple[str, str], ...],
     deploy_to: str | None,
     dry_run: bool,
     **asked: Any,
@@ -55,7 +64,7 @@ def command(
 
     from .pairs import pairs as parsed
 
-    wanted = parsed(pairs, apart)
+    wanted = parsed(pairs, tree)
     site = session.about(Site.for_copy(wanted, session.told_place(deploy_to), **session.adapters()), named=True)
     request = site.request_for(wanted, **asked)
     if dry_run:

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
     "treeswap init --site /srv/www/apps --output treeswap.toml",
     exits=CHANGES,
 )
-@click.argument("dests", metavar="[[NAME=]DEST]...", nargs=-1)
-@click.option("--deploy-to", metavar="DIRECTORY", help="Where SITE is to be made.")
-@click.option("-o", "--output", metavar="FILE", help="With --site: the file to write, which must not exist yet.")
+@click.argument("dests", type=click.Path(), metavar="[[NAME=]DEST]...", nargs=-1)
+@click.option("--deploy-to", type=click.Path(), metavar="DIRECTORY", help="Where SITE is to be made.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    metavar="FILE",
+    help="With --site: the file to write, which must not exist yet.",
+)
 @dry_run
 @click.pass_obj
 def command(

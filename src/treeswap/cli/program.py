@@ -82,7 +82,7 @@ program = Program(
     invoke_without_command=True,
     help="Several directory trees, one atomic change.",
     epilog="Every option can be set by an environment variable: TREESWAP_SITE for --site, TREESWAP_COPY_KEEP for the "
-    "--keep of copy, and so on. Each command tells more: treeswap COMMAND --help.",
+    "--keep of copy, and so on; several values stand one a line. Each command tells more: treeswap COMMAND --help.",
     params=[
         *common_flags(),
         click.Option(

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_UNPRINTABLE_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
     """Text that cannot move the cursor or break the encoder: control characters and stray bytes are spelt out."""
-    return _UNPRINTABLE.sub(_spelt, text)
+    return text if text.isprintable() else _spelt(text, keep="\n\t")
 
 
 def name(text: object) -> str:
     """A path or other name on one line."""
-    return _UNPRINTABLE_IN_NAMES.sub(_spelt, str(text))
+    text = str(text)
+    return text if text.isprintable() else _spelt(text)
 
 
 def command_line(words: Iterable[str]) -> str:
@@ -64,17 +60,21 @@ def table(rows: Sequence[Sequence[str]], *, indent: str = "") -> str:
 
 
 def _shell_word(word: str) -> str:
-    if not _UNPRINTABLE_IN_NAMES.search(word):
+    if word.isprintable():
+        import shlex
+
         return shlex.quote(word)
-    inner = word.replace("\\", "\\\\").replace("'", "\\'")
-    return "$'" + _UNPRINTABLE_IN_NAMES.sub(_spelt, inner) + "'"
+    return "$'" + _spelt(word.replace("\\", "\\\\").replace("'", "\\'")) + "'"
 
 
-def _spelt(match: re.Match[str]) -> str:
-    character = match[0]
+def _spelt(text: str, keep: str = "") -> str:
+    return "".join(c if c.isprintable() or c in keep else _escape(c) for c in text)
+
+
+def _escape(character: str) -> str:
     code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
         return f"\\x{code - 0xDC00:02x}"
-    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character) or (
-        f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
-    )
+    if short := {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character):
+        return short
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
