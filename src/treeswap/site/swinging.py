@@ -65,7 +65,7 @@ def run_after_switch(core: Core, record: Record, previous: ReleaseId | None) -> 
     }
     log = core.layout.log(record.id) / "after_switch.log"
     for command in core.settings.after_switch:
-        core.tell("after_switch", note=command)
+        core.tell("after_switch", note=f"running: {command}")
         try:
             code = core.runner(command, directory, environment, log)
         except OSError as error:
