@@ -1,5 +1,6 @@
 # make demo    a site deployed and rolled back under readers, and a picture of it
 # make test    everything that .ci/run runs: the checks, then the tests
+# make test-crash    all of what make test samples: kills, errors and power losses at every point; SHARD=i/n
 # make check   style, types, and which room imports which
 # make bench   times beside rsync's
 # make clean   removes what the others made
@@ -8,7 +9,7 @@
 
 BIN = .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-crash check bench clean
 
 demo: .venv/.demo
 	@$(BIN)/python -m treeswap demo $(ARGS)
@@ -16,6 +17,10 @@ demo: .venv/.demo
 test: check
 	@scripts/test-needs
 	@$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+test-crash: .venv/.dev
+	@scripts/test-needs
+	@TREESWAP_CRASH=full $(BIN)/python -m pytest tests/crash -n 2 --dist load $(ARGS)
 
 check: .venv/.dev
 	@$(BIN)/python -m ruff check .
