@@ -113,6 +113,41 @@ def test_who_may_only_read_can_pin(bench: Bench) -> None:
     as_nobody(read)
 
 
+def test_readers_that_pin_never_lose_their_release(bench: Bench) -> None:
+    """Without any grace and with one release kept: only the lease stands between them and the prune."""
+    bench.version("v0").deploy(keep=1, grace=0.0)
+    stop = bench.root / "stop"
+    pids = []
+    for number in range(2):
+        pid = os.fork()
+        if pid == 0:
+            code = 99
+            try:
+                pinned = 0
+                while not stop.exists() or not pinned:
+                    with bench.site.pin() as release:
+                        texts = {(release[name] / "sub/g").read_text() for name in release.dirs for _ in range(5)}
+                        assert len(texts) == 1, texts
+                    pinned += 1
+                    if pinned == 1:
+                        (bench.root / f"pinned{number}").touch()
+                code = 0
+            finally:
+                os._exit(code)
+        pids.append(pid)
+    try:
+        wait_for(lambda: all((bench.root / f"pinned{n}").exists() for n in range(2)), "readers that pin")
+        for number in range(1, 15):
+            bench.version(f"v{number}").deploy()
+    finally:
+        stop.touch()
+        statuses = [os.waitpid(pid, 0)[1] for pid in pids]
+    assert statuses == [0, 0]
+    bench.prune()
+    assert len(bench.ids) == 2
+    bench.rests()
+
+
 def test_a_lease_is_never_created_by_a_reader(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = bench.version("v1").deploy().current
     lease_file = bench.site_root / ".treeswap/leases" / first
