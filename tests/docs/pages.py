@@ -101,7 +101,7 @@ def code(text: str) -> list[str]:
 
 
 def links(page: Path) -> list[str]:
-    return [target for line in prose(page) for target in _LINK.findall(_CODE.sub("", line))]
+    return _LINK.findall(_CODE.sub("", " ".join(prose(page))))
 
 
 def _blocks(page: Path) -> Iterator[Block]:

@@ -48,7 +48,7 @@ def test_commands_that_are_named_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
 def test_options_that_are_named_exist(page: Path) -> None:
     known = {option for name in COMMANDS for option in _known(name)} | {"--version", "--isolate"}  # README: not yet
-    for text in (span for line in prose(page) for span in code(line)):
+    for text in code(" ".join(prose(page))):
         if re.match(r"--?[a-z]", text):
             assert text.split()[0].partition("=")[0] in known, text
 
@@ -56,13 +56,14 @@ def test_options_that_are_named_exist(page: Path) -> None:
 def test_what_there_is_not_yet_is_not_there() -> None:
     """`--isolate` is named once, as something that is not there."""
     said = [line for page in pages() for line in prose(page) if "--isolate" in line]
-    assert len(said) == 1 and "not yet" in said[0]
+    assert len(said) == 1
+    assert "not yet" in said[0]
     assert "--isolate" not in _known("exec")
 
 
 def command_lines(page: Path) -> list[list[str]]:
     """Every command line of treeswap's own on a page, in words, wherever it stands."""
-    found = [span for line in prose(page) for span in code(line)]
+    found = code(" ".join(prose(page)))
     found += [line.strip() for line in prose(page) if line.startswith("    ")]
     for block in blocks(page, "text", "console"):
         if block.language == "console":
