@@ -15,6 +15,8 @@ from treeswap.manifest import ORIGINS, Entry, Manifest, compare
 DIRECTORY = Entry("d", 0o755, 1, 2, 0, 3, b"", "", "source")
 FILE = Entry("f", 0o644, 1, 2, 5, 7, b"ab" * 32, "", "source")
 
+unhurried = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+
 names = st.binary(min_size=1, max_size=8).filter(lambda n: n not in (b".", b"..") and not {0, ord("/")} & set(n))
 owners = st.one_of(st.none(), st.integers(0, 2**32 - 1))
 modes = st.integers(0, 0o7777)
@@ -47,6 +49,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
     return Manifest(entries)
 
 
+@unhurried
 @given(manifests())
 def test_a_manifest_comes_back_as_it_was(manifest: Manifest) -> None:
     loaded = Manifest.load(manifest.dump(), "it")
@@ -56,8 +59,8 @@ def test_a_manifest_comes_back_as_it_was(manifest: Manifest) -> None:
     assert (loaded.files, loaded.bytes) == (manifest.files, manifest.bytes)
 
 
+@unhurried
 @given(manifests(), st.data())
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_every_flipped_bit_shows(manifest: Manifest, data: st.DataObject) -> None:
     dump = bytearray(manifest.dump())
     dump[data.draw(st.integers(0, len(dump) - 1))] ^= 1 << data.draw(st.integers(0, 7))
@@ -65,6 +68,7 @@ def test_every_flipped_bit_shows(manifest: Manifest, data: st.DataObject) -> Non
         Manifest.load(bytes(dump), "the manifest of x")
 
 
+@unhurried
 @given(manifests(), st.data())
 def test_every_missing_end_shows(manifest: Manifest, data: st.DataObject) -> None:
     dump = manifest.dump()

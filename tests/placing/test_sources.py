@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from treeswap import durable
+from treeswap import durable, scan
 from treeswap.errors import SourceRefused
 from treeswap.sources import Directory
 
@@ -88,6 +89,48 @@ def test_a_file_that_grows_as_fast_as_it_is_read_is_named(easel: Easel, monkeypa
     with pytest.raises(SourceRefused, match=r"log in .*does not hold still"):
         easel.place("1", work)
     assert reads.count < 100
+
+
+def test_an_edit_that_puts_size_and_time_back_while_it_is_read_is_noticed(
+    easel: Easel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = easel.source / "big"
+    path.write_bytes(b"a" * 1_000_000)
+    before = path.stat()
+
+    def change(count: int) -> None:
+        if count == 2:
+            path.write_bytes(b"b" * 1_000_000)
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    Reads(monkeypatch, change)
+    assert (easel.place("1") / "big").read_bytes() == b"b" * 1_000_000
+
+
+def test_short_reads_are_no_end_of_a_file(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network filesystem may give less than it was asked for."""
+    easel.write({"file": os.urandom(10_000), "big": os.urandom(300_000)})
+    read = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, length, offset: read(fd, min(length, 3000), offset))
+    assert oracle.facts(easel.place("1")) == oracle.facts(easel.source)
+
+
+@pytest.mark.parametrize(("after_ms", "believed"), [(0, False), (9, False), (10, True), (-1, True)])
+def test_a_file_changed_within_a_tick_of_the_clock_is_not_believed(
+    easel: Easel, monkeypatch: pytest.MonkeyPatch, after_ms: int, believed: bool
+) -> None:
+    """What changes it next could bear the same time. One with a time in the future is not waited for."""
+    easel.write(FILES)
+    path = easel.source / "a.txt"
+    work = easel.plan()
+    monkeypatch.setattr(time, "time_ns", lambda: path.stat().st_ctime_ns + after_ms * 1_000_000)
+    (easel.source / "dir" / "b.txt").unlink()
+    (easel.source / "dir" / "b.txt").hardlink_to(path)
+    if believed:
+        easel.place("1", work)
+    else:
+        with pytest.raises(SourceRefused, match="does not hold still"):
+            easel.place("1", work)
 
 
 def test_a_source_whose_directories_move_while_it_is_read_is_refused(easel: Easel, room: Path) -> None:
@@ -303,6 +346,7 @@ def test_links_to_shared_paths_take_the_place_of_what_is_there(easel: Easel) -> 
     assert modes == {b"": "755", b"dir": "750", b"deep": "755", b"deep/er": "755"}
     origins = {path: entry.origin for path, entry in easel.manifest.entries.items()}
     assert {path for path, origin in origins.items() if origin == "shared"} == {*links, b"deep", b"deep/er"}
+    assert scan.survey(version).digest == easel.manifest.digest
     assert easel.plan().unchanged
     easel.write({"new": "x"})
     second = easel.place("2")

@@ -98,8 +98,8 @@ class _Examination:
         self._seen.add(path)
         kind = kind_of(status)
         if sealed.undigested:
-            self._not_entered.add(path)
-        elif kind != sealed.kind:
+            return
+        if kind != sealed.kind:
             self._not_entered.add(path)
             self._fault("changed", path, kind, f"{_KINDS[kind]}, sealed as {_KINDS[sealed.kind]}")
         elif kind == "d":

@@ -129,7 +129,8 @@ def _pieces(fd: int, status: os.stat_result) -> Iterator[tuple[bytes, int]]:
         if piece:
             yield piece, len(piece)
         offset += len(piece)
-        if len(piece) < wanted or offset > size:  # the end, or more than there was: it is growing
+        at_end = len(piece) < wanted and offset >= size  # a short read before that is only a short read
+        if not piece or at_end or offset > size:  # in the last case it is growing, and who knows how fast
             return
 
 
