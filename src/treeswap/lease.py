@@ -45,8 +45,12 @@ class Lease:
 def make(layout: Layout, id: ReleaseId) -> int:
     """Makes the lease of a stage and holds it shared: a stage whose lease is held is never cleared."""
     fd = os.open(layout.lease(id), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    os.fchmod(fd, 0o644)
-    fcntl.flock(fd, fcntl.LOCK_SH)
+    try:
+        os.fchmod(fd, 0o644)
+        fcntl.flock(fd, fcntl.LOCK_SH)
+    except BaseException:
+        drop(layout, id, fd)
+        raise
     return fd
 
 
