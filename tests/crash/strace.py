@@ -56,8 +56,8 @@ READING: dict[str, tuple[str, ...]] = {
     "pread64": ("EIO",),
     "getdents64": ("EIO",),
     "readlink": ("EIO", "EACCES"),
-    "newfstatat": ("EIO", "EACCES"),
 }
+"""The calls by which files are read, with errors."""
 
 _OTHERS = """
     read pread64 close lseek newfstatat statfs readlink readlinkat getdents64 listxattr flistxattr getxattr fgetxattr
@@ -128,7 +128,8 @@ def is_same(call: Call, other: Call | None) -> bool:
 
 def _object(text: str) -> str:
     """The file that a call is about: all that stands before what differs from run to run."""
-    head = re.split(
-        r", \[|, \{|, \"\{|\) = |\)? <unfin", text.partition(", ")[0] if text.startswith("write") else text
-    )[0]
+    if text.startswith(("write", "read", "pread", "getdents")):
+        head = text.partition(", ")[0]
+    else:
+        head = re.split(r", \[|, \{|\) = |\)? <unfin", text)[0]
     return _VARIES.sub("·", head)

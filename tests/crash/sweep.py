@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -122,7 +123,7 @@ class Sweep:
             for call in self.plain
             if call.name in strace.READING
             and not strace.changes(call)
-            and any(place in call.text for place in places)
+            and any(place in re.sub("AT_FDCWD<[^>]*>", "", call.text) for place in places)
             and not call.text.rpartition(" = ")[2].startswith("-1")
         ]
 
