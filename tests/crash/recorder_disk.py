@@ -55,6 +55,15 @@ def mount_memory(mountpoint: Path) -> None:
     _checked(libc().mount(b"room", os.fsencode(mountpoint), b"tmpfs", 0, b"mode=755,size=8g"), str(mountpoint))
 
 
+@contextmanager
+def memory(mountpoint: Path) -> Iterator[None]:
+    mount_memory(mountpoint)
+    try:
+        yield
+    finally:
+        _checked(libc().umount2(os.fsencode(mountpoint), 0), str(mountpoint))
+
+
 def make_image(kind: str, image: Path) -> None:
     """A sparse file with a fresh filesystem in it."""
     with image.open("wb") as opened:

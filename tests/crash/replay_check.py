@@ -27,6 +27,7 @@ class Expected:
 def check(world: World, expected: Expected, turn: int | None) -> str | None:
     """What is wrong with a state, or None. It is looked at first; then, by `turn`, the program recovers, rolls back, or
     goes straight on to the next copy, after which nothing may be left of what was interrupted. None: only looked at."""
+    # RuntimeError: pathlib says so of a link that leads to itself.
     try:
         before = _look(world, expected)
         if turn is None:
@@ -39,7 +40,7 @@ def check(world: World, expected: Expected, turn: int | None) -> str | None:
                 _roll_back(world)
         with _told("after the next `copy`"):
             _go_on(world)
-    except (Broken, OSError, ValueError) as problem:
+    except (Broken, OSError, ValueError, RuntimeError) as problem:
         return f"{type(problem).__name__}: {problem}"
     return None
 

@@ -1,9 +1,10 @@
 """Power losses in one story, in a process of their own that needs root; answers with one JSON object.
 
-python -m crash.replay_run states ext4 copy-later --hurry 1 --quick 40    a sample of states; crash.effort says more
-python -m crash.replay_run omit ext4+xfs adopt --hurry 1 -- PLACE …       is a sync missed that is left out?
-python -m crash.replay_run one DIRECTORY STATE                            one state of a recording that was kept
-python -m crash.replay_run locks                                          locks of two filesystems, told apart?
+python -m crash.replay_run states ext4 copy-later --hurry 1 --quick 40   a sample of the states; crash.effort says more
+python -m crash.replay_run omit ext4+xfs adopt --hurry 1 -- PLACE …      is a sync missed that the program leaves out?
+python -m crash.replay_run asked                                         every place in the program that asks for a sync
+python -m crash.replay_run one DIRECTORY STATE                           one state of a recording that was kept
+python -m crash.replay_run locks                                         locks of two filesystems, told apart?
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from typing import Any
 
 from treeswap.lock import Lock, holder
 
+from . import recorder_disk
 from .effort import is_full, sample, seed
 from .recorder import events
-from .recorder_disk import make_image
 from .replay import State, Tape, copy_sparse
 from .replay_story import RETURNED, STORIES, Finding, Stage, open_room
 from .replay_syncs import OMITTED, Way, asked
@@ -48,6 +49,7 @@ def main() -> None:
     sub.add_argument("directory", type=Path)
     sub.add_argument("state", type=State.parse)
     sub.add_argument("--turn", type=int, default=None, help="0 recovers, 1 rolls back, 2 copies; else all three")
+    verbs.add_parser("asked").set_defaults(verb=asked_by_all)
     verbs.add_parser("locks").set_defaults(verb=locks)
     options = parser.parse_args()
     print(json.dumps(options.verb(options), indent=1))
@@ -131,6 +133,18 @@ def _telling(tape: Tape, number: int) -> list[State]:
     return list(dict.fromkeys([*_just_returned(tape, everything), *chosen]))
 
 
+def asked_by_all(_: argparse.Namespace) -> list[str]:
+    """The places in the program that ask for a sync in any story, with trees on one filesystem and on two."""
+    places: dict[str, None] = {}
+    room = open_room([], "copy-first").room
+    for name in STORIES:
+        for kinds in (["memory"], ["memory", "memory"]):
+            stage = Stage(kinds, name, room)
+            with stage.in_memory() as world:
+                places |= dict.fromkeys(stage.ask(world))
+    return list(places)
+
+
 # ---------------------------------------------------------------- one, again
 
 
@@ -163,7 +177,7 @@ def locks(_: argparse.Namespace) -> dict[str, Any]:
     stage = open_room(["ext4", "ext4"], "copy-first")
     for name in ("disk0", "disk1"):
         stage.images[name] = stage.room / name
-        make_image("ext4", stage.images[name])
+        recorder_disk.make_image("ext4", stage.images[name])
     with stage.mounted(stage.images) as world:
         held, free = (mount / "deploy.lock" for mount in world.mounts())
         free.touch()

@@ -12,7 +12,7 @@ from .program import import_everything
 from .recorder import events
 from .replay import State, Tape
 from .replay_check import Expected, check
-from .replay_syncs import Way
+from .replay_syncs import Way, asked
 from .replay_world import LABELS, TREES, World
 
 ROOM = Path("/mnt")
@@ -115,6 +115,24 @@ class Stage:
         with self.mounted(self.images) as world:
             world.furnish(LABELS)
             self.story.prepare(world)
+
+    @contextmanager
+    def in_memory(self) -> Iterator[World]:
+        """The same on filesystems that nothing outlives."""
+        world = self.world()
+        with ExitStack() as stack:
+            for mountpoint in world.mounts():
+                stack.enter_context(recorder_disk.memory(mountpoint))
+            world.furnish(LABELS)
+            self.story.prepare(world)
+            yield world
+
+    def ask(self, world: World) -> list[str]:
+        """Runs the command, unrecorded; gives the places that asked for a sync."""
+        answer = world.run(*self.story.words(world), before=lambda: Way().begin([], self.room, self.room / "marks"))
+        if answer.code != 0:
+            raise RuntimeError(str(answer))
+        return asked(self.room)
 
     def record(self, way: Way) -> Tape:
         """Runs the command, in this way, with every write of the filesystems recorded."""
