@@ -128,7 +128,7 @@ def is_same(call: Call, other: Call | None) -> bool:
 
 def _object(text: str) -> str:
     """The file that a call is about: all that stands before what differs from run to run."""
-    if text.startswith(("write", "read", "pread", "getdents")):
+    if text.startswith(("write", "pwrite", "read", "pread", "getdents")):
         head = text.partition(", ")[0]
     else:
         head = re.split(r", \[|, \{|\) = |\)? <unfin", text)[0]
