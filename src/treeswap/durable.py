@@ -217,8 +217,8 @@ def can_exchange(room: Path) -> bool:
     """Whether the filesystem of this directory exchanges a directory and a symlink, found out by doing it there."""
     directory, link = room / temporary_name("probe"), room / temporary_name("probe")
     directory.mkdir()
-    os.symlink("x", link)
     try:
+        os.symlink("x", link)
         exchange(directory, link)
         return True
     except OSError:
@@ -227,7 +227,7 @@ def can_exchange(room: Path) -> bool:
         for path in (directory, link):
             if path.is_symlink():
                 path.unlink()
-            else:
+            elif is_plain_directory(path):
                 path.rmdir()
 
 
