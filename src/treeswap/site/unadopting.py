@@ -91,11 +91,11 @@ def _copied(core: Core, tree: Tree, version: Version) -> _Copy:
         try:
             stage.copy(source, path)
             barrier.sync()
+            durable.fsync_directory(room)
         except BaseException:
             with suppress(OSError, Failed):
                 stage.remove(path)
             raise
-    durable.fsync_directory(room)
     return _Copy(tree.path, path, stat.S_IMODE(path.stat().st_mode))
 
 
