@@ -10,19 +10,18 @@ from collections.abc import Callable
 
 import pytest
 
+from .effort import is_full
 from .scenes import SCENES
 from .sweeping import swept
 
-
-@pytest.mark.parametrize("scene", [scene.name for scene in SCENES])
-def test_an_error_at_any_system_call_is_told_as_what_it_did(
-    scene: str, record_property: Callable[[str, object], None]
-) -> None:
-    record_property("figures", swept(scene, "fail", "half", "short", quick=8))
+KINDS = (("fail", "half", "short"), ("from", "read")) if is_full() else (("fail", "half", "short", "from"),)
+"""What is swept one after the other; a sample is taken of all of it."""
 
 
 @pytest.mark.parametrize("scene", [scene.name for scene in SCENES])
-def test_a_disk_that_fails_from_some_call_on_and_what_cannot_be_read_are_told(
-    scene: str, record_property: Callable[[str, object], None]
+@pytest.mark.parametrize("kinds", KINDS, ids="-".join)
+def test_an_error_at_any_call_is_told_as_what_it_did(
+    scene: str, kinds: tuple[str, ...], record_property: Callable[[str, object], None]
 ) -> None:
-    record_property("figures", swept(scene, "from", "read", quick=3, full=120))
+    first = kinds == KINDS[0]
+    record_property("figures", swept(scene, *kinds, quick=8, full=None if first else 120))
