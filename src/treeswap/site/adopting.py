@@ -171,5 +171,5 @@ def _sentences(
 def plan_adopt(core: Core, request: Request) -> Plan:
     work = checking.look(core, request)
     plan = checking.plan_of(core, work, switch=False)
-    steps = tuple(step for step in plan.steps if step.startswith("adopt")) or ("nothing: no live directory is named",)
+    steps = tuple(checking.adoption_steps(work)) or ("nothing: no live directory is named",)
     return Plan(steps, bool(work.adopting), core.root, plan.trees)

@@ -187,19 +187,25 @@ def plan_of(core: Core, work: Work, *, switch: bool = True) -> Plan:
                 work.only_live.get(name, ()),
             )
         )  # fmt: skip
-        if adopts:
-            steps.append(f"adopt {tree.path}: it becomes a link, its content the version of {name} to go back to")
         if new:
             files = f"{counts.copied} copied ({size:,} bytes), {counts.linked} linked, {counts.removed} removed"
             steps.append(f"stage {name}: {files}")
     if work.changes:
         steps.append("seal the release")
         if switch:
+            steps += adoption_steps(work)
             steps.append(f"switch {core.layout.current} to it")
             steps += [f"run: {command}" for command in work.site.settings.after_switch]
             steps.append(f"prune down to {work.site.settings.keep_releases} releases")
     nothing = ("nothing: every tree equals the current release's",)
     return Plan(tuple(steps) or nothing, work.changes, core.root, tuple(trees))
+
+
+def adoption_steps(work: Work) -> list[str]:
+    return [
+        f"adopt {tree.path}: it becomes a link, its content the version of {tree.name} to go back to"
+        for tree in work.adopting
+    ]
 
 
 # ---------------------------------------------------------------- the parts, in the order of use

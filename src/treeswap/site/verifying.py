@@ -30,7 +30,8 @@ def verify(core: Core, token: str | None) -> Verified:
         problems += found
         files += version.files
         size += version.bytes
-        _mark(core, version, hurt=bool(found))
+        # What somebody put there beside it takes nothing from what was sealed: a rollback may go to it.
+        _mark(core, version, hurt=any(problem.kind != "added" for problem in found))
     return Verified(tuple(problems), len(versions), files, size)
 
 
