@@ -219,10 +219,11 @@ def can_exchange(room: Path) -> bool:
     directory.mkdir()
     try:
         os.symlink("x", link)
-        exchange(directory, link)
+        try:
+            exchange(directory, link)
+        except OSError:
+            return False
         return True
-    except OSError:
-        return False
     finally:
         for path in (directory, link):
             if path.is_symlink():
