@@ -30,7 +30,7 @@ def mounted(kind: str, megabytes: int | None = None, *options: str) -> Iterator[
     """The root of a new filesystem; `options` are mkfs's. Raises `CannotMount`."""
     if os.geteuid() != 0:
         raise CannotMount("only root can mount")
-    room = Path(tempfile.mkdtemp(prefix=f"treeswap-{kind}-"))
+    room = Path(tempfile.mkdtemp(prefix=f"treeswap-{kind}-{os.getpid()}-"))
     size = megabytes or _MEGABYTES[kind]
     try:
         room.chmod(0o755)
@@ -63,6 +63,16 @@ def unmount(path: Path) -> None:
     """Unmounts what is mounted at `path`, at the latest when the last process has left it."""
     if subprocess.run(["umount", str(path)], capture_output=True).returncode != 0:
         subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def sweep() -> None:
+    """Unmounts and removes what test runs left that were killed: their process ids are in the names."""
+    for room in Path(tempfile.gettempdir()).glob("treeswap-*-*-*"):
+        kind, _, pid = room.name.removeprefix("treeswap-").rpartition("-")[0].partition("-")
+        if kind in KINDS and pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            if (room / "root").is_mount():
+                unmount(room / "root")
+            shutil.rmtree(room, ignore_errors=True)
 
 
 def _run(*command: str) -> None:
@@ -116,6 +126,8 @@ class Mounts:
 
 @pytest.fixture(scope="session")
 def mounts() -> Iterator[Mounts]:
+    if os.geteuid() == 0:
+        sweep()
     with ExitStack() as stack:
         yield Mounts(stack)
 
