@@ -6,18 +6,19 @@ nothing is guessed from it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import durable
 from .envelope import seal, time_of, time_text, unseal
 from .errors import Damaged, NewerFormat, NotASite
 from .layout import Layout
-from .manifest import Manifest
 from .release import Record, ReleaseId, Settings, Tree, Version
+
+if TYPE_CHECKING:
+    from .manifest import Manifest
 
 _ANEW = "restore it from a backup, or deploy with --force --leave-strays, which copies every file anew"
 _RESTORE = "restore it from a backup; the public paths serve what `current` names all the same"
@@ -130,7 +131,7 @@ class Records:
         data = manifest.dump()
         durable.replace_file(path, data, self._manifest_mode)
         durable.fsync_directory(path.parent.parent)
-        return hashlib.sha256(data).hexdigest()
+        return _sha256(data)
 
     def manifest(self, version: Version) -> Manifest:
         """The manifest of a version. `Damaged` names it, if it is not the one that was sealed, or is gone."""
@@ -140,9 +141,17 @@ class Records:
             data = path.read_bytes()
         except FileNotFoundError as error:
             raise Damaged(f"{what} is missing", hint=_ANEW, cause=error)
-        if hashlib.sha256(data).hexdigest() != version.manifest:
+        if _sha256(data) != version.manifest:
             raise Damaged(f"{what} is damaged", hint=_ANEW, cause="it is not what the record says was sealed")
+        from .manifest import Manifest
+
         return Manifest.load(data, what)
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib  # not at the top: who reads no manifest never needs it, and it is slow to import
+
+    return hashlib.sha256(data).hexdigest()
 
 
 def _check_format(value: Mapping[str, Any], what: str) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from treeswap import places
 from treeswap.errors import NotASite, UsageError
-from treeswap.outcomes import Outcome, Plan, Pruned
 from treeswap.records import SiteFile
 from treeswap.release import Release, Settings, Tree
 
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
         Difference,
         Finding,
         LogEntry,
+        Outcome,
+        Plan,
+        Pruned,
         ReleaseRow,
         Status,
         Verified,
@@ -98,6 +100,8 @@ class Site(Core):
         **adapters: Any,
     ) -> Plan:
         """What `create` would do; touches nothing."""
+        from treeswap.outcomes import Plan
+
         site = cls.at(root, **adapters)
         if site.exists:
             raise UsageError(f"{site.root} is a site already", hint="`treeswap status` shows it")
@@ -276,6 +280,8 @@ class Site(Core):
             return pruning.prune(self, named, keep=keep, grace=grace)
 
     def plan_prune(self, named: Sequence[str] = (), *, keep: int | None = None, grace: float | None = None) -> Pruned:
+        from treeswap.outcomes import Pruned
+
         from . import pruning
 
         self.require()
@@ -287,6 +293,8 @@ class Site(Core):
 
     def recover(self) -> Outcome:
         """Brings the site to rest after an interrupted change, and makes missing public links again."""
+        from treeswap.outcomes import Outcome
+
         self.require()
         with self.telling(), self.changing("recover") as notes:
             with self.switching("recover"):
@@ -295,6 +303,8 @@ class Site(Core):
             return Outcome(bool(notes), self.ground.current(), notes=tuple(notes))
 
     def plan_recover(self) -> Plan:
+        from treeswap.outcomes import Plan
+
         from . import standing
 
         self.require()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from treeswap import durable, places, recovery, switch
+from treeswap import durable, places, switch
 from treeswap.commands import Runner, run
 from treeswap.envelope import seal, time_of, time_text, unseal
 from treeswap.errors import Failed, Held, NoSpace, NoSuchRelease, NotASite, PlaceRefused, TreeswapError, Unsettled
@@ -159,6 +159,7 @@ class Core:
     @contextmanager
     def changing(self, doing: str) -> Iterator[list[str]]:
         """Holds `deploy.lock`, after bringing the site to rest; gives what recovery did, in sentences."""
+        from treeswap import recovery
 
         self._refuse_hold()
         with self._lock(self.layout.deploy_lock, doing, self.lock_wait):
@@ -170,6 +171,7 @@ class Core:
     @contextmanager
     def switching(self, doing: str) -> Iterator[list[str]]:
         """Holds `switch.lock`, after settling what an interrupted change left open. Sweeps nothing."""
+        from treeswap import recovery
 
         with self._lock(self.layout.switch_lock, doing, max(self.lock_wait, _SWITCH_WAIT)):
             self._refuse_hold()
