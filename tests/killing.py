@@ -1,11 +1,12 @@
-"""Killing a process at its n-th change of the disk.
+"""Killing a process at its n-th change of the disk, or letting that change fail.
 
-The child's own `os` functions that change anything are counted, and its SIGKILL comes just before the n-th. Nothing of
-it is in the product.
+The child's own `os` functions that change anything are counted, and its SIGKILL, or the disk's error, comes just before
+the n-th. Nothing of it is in the product.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import traceback
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from treeswap import durable
+from treeswap.errors import TreeswapError
 
 CHANGING = [
     "write",
@@ -42,12 +44,14 @@ CHANGING = [
 class Counter:
     """Counts the changes; at number `fatal` the process dies. Their names go to `log`, one a line."""
 
-    def __init__(self, fatal: int, log: int) -> None:
-        self._left, self._log, self._write = fatal, log, os.write
+    def __init__(self, fatal: int, log: int, *, fails: bool = False) -> None:
+        self._left, self._log, self._write, self._fails = fatal, log, os.write, fails
 
     def change(self, name: str) -> None:
         self._left -= 1
         if self._left == 0:
+            if self._fails:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
             os.kill(os.getpid(), signal.SIGKILL)
         self._write(self._log, f"{name}\n".encode())
 
@@ -102,3 +106,24 @@ def changes_of(act: Callable[[], object], log: Path) -> list[str]:
     """The names of all changes that `act` makes."""
     assert run_until(0, act, log)
     return log.read_text().splitlines()
+
+
+def run_with_failure(number: int, act: Callable[[], object], log: Path) -> int:
+    """Runs `act` in a child whose change of this number fails with EIO; the exit code of what it raises, or 0."""
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            Counter(number, fd, fails=True).install()
+            act()
+            code = 0
+        except TreeswapError as error:
+            traceback.print_exc()
+            code = error.exit_code
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
