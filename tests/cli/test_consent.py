@@ -28,7 +28,8 @@ def at_a_terminal(world: World, answer: str, *words: str) -> tuple[int, str]:
     try:
         said = heard(master, until=b"[y/N]")
         os.write(master, answer.encode())
-        said += heard(master, until=None)
+        # A ^C that comes just before the program begins to wait for the answer is noticed with the next one only.
+        said += heard(master, until=None, nudge=b"\x03" if answer == "\x03" else b"")
         return child.wait(60), said.decode()
     finally:
         child.kill()
@@ -36,12 +37,17 @@ def at_a_terminal(world: World, answer: str, *words: str) -> tuple[int, str]:
         os.close(master)
 
 
-def heard(terminal: int, until: bytes | None) -> bytes:
-    """What is said until these words, or until nobody is left who could say anything."""
+def heard(terminal: int, until: bytes | None, nudge: bytes = b"") -> bytes:
+    """What is said until these words, or until nobody is left who could say anything. `nudge` is typed into silence."""
     said = b""
+    silence = 0
     while until is None or until not in said:
-        ready, _, _ = select.select([terminal], [], [], 60)
-        assert ready, said
+        ready, _, _ = select.select([terminal], [], [], 6)
+        if not ready:
+            silence += 1
+            assert silence < 10, said
+            os.write(terminal, nudge)
+            continue
         try:
             said += os.read(terminal, 65536)
         except OSError:
