@@ -48,6 +48,7 @@ class Sweep:
         self.looks = [(command, user) for command in oracle.LOOKING for user in users]
         self.words = scene.prepare(world)
         world.save()
+        world.restore()  # as for each run: the order of a directory's entries depends on how they were made
         self.allowed = {"before": scene.shows(scene.before), "after": scene.shows(scene.after)}
         self.known = {tree: [*self._ever(tree)] for tree in TREES}
         self.kinds_before = self._kinds()
