@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
     from treeswap.sources import Directory
 
-    from . import checking
+    from .work import Work
 
 __all__ = ["Pair", "Request", "Site"]
 
@@ -184,24 +184,24 @@ class Site(Core):
 
     def plan(self, request: Request) -> Plan:
         """What `deploy` would do; touches nothing."""
-        from . import checking
+        from . import planning
 
         with self.telling():
-            return checking.plan_of(self, self._looked(request))
+            return planning.plan_of(self, self._looked(request))
 
     def plan_stage(self, request: Request) -> Plan:
-        from . import checking
+        from . import planning
 
         with self.telling():
-            return checking.plan_of(self, self._looked(request), switch=False)
+            return planning.plan_of(self, self._looked(request), switch=False)
 
-    def _looked(self, request: Request) -> checking.Work:
-        from . import checking
+    def _looked(self, request: Request) -> Work:
+        from . import checking, straying
 
         work = checking.look(self, request)
         checking.check_space(self, work)
         if not request.leave_strays:
-            checking.check_strays(self, work.leaving(), work.site.trees)
+            straying.check_strays(self, work.leaving(), work.site.trees)
         return work
 
     # ------------------------------------------------------------ going to a release that is there

@@ -14,7 +14,7 @@ from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import checking, pruning
+from . import checking, planning, pruning
 from .core import Core, failure
 from .request import Request
 
@@ -170,6 +170,6 @@ def _sentences(
 
 def plan_adopt(core: Core, request: Request) -> Plan:
     work = checking.look(core, request)
-    plan = checking.plan_of(core, work, switch=False)
-    steps = tuple(checking.adoption_steps(work)) or ("nothing: no live directory is named",)
+    plan = planning.plan_of(core, work, switch=False)
+    steps = tuple(planning.adoption_steps(work)) or ("nothing: no live directory is named",)
     return Plan(steps, bool(work.adopting), core.root, plan.trees)

@@ -3,75 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from treeswap import adopt, occupants, places, scan, stage, strays
+from treeswap import places, scan, stage
 from treeswap.cache import Cache
 from treeswap.errors import (
     ConsentNeeded,
     Damaged,
     DestinationRefused,
     NoSpace,
-    PlaceRefused,
-    StraysFound,
     UsageError,
     listed,
 )
-from treeswap.outcomes import FileCounts, Plan, TreePlan
-from treeswap.records import SiteFile
-from treeswap.release import Record, Tree, Version
+from treeswap.release import Record, Tree
 from treeswap.sources import Directory
 from treeswap.stage import Base, TreeWork
 
-from . import asking
+from . import asking, sharing
 from .core import Core, with_settings
 from .request import Request
-
-
-@dataclass(slots=True)
-class Work:
-    """What a request comes to: the site as it will be, and what is to be made of each tree."""
-
-    request: Request
-    site: SiteFile
-    before: SiteFile
-    current: Record | None
-    trees: dict[str, TreeWork] = field(default_factory=dict)
-    adopting: list[Tree] = field(default_factory=list)
-    joining: list[str] = field(default_factory=list)
-    only_live: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    moved: dict[str, list[str]] = field(default_factory=dict)
-    """Shared paths, by tree, whose content is still in the version that is served now."""
-    hurt: frozenset[str] = frozenset()
-    """Trees whose version that is served now is not what was sealed any more."""
-
-    @property
-    def new(self) -> list[str]:
-        """The trees that get a new version."""
-        return [name for name, work in self.trees.items() if not work.unchanged or self._must_be_made_anew(name)]
-
-    @property
-    def changes(self) -> bool:
-        return bool(self.new or self.adopting or self.request.force or self.current is None)
-
-    def kept(self) -> dict[str, Version]:
-        """The versions of the current release that stay."""
-        if self.current is None:
-            return {}
-        new = set(self.new)
-        return {n: v for n, v in self.current.versions.items() if n in self.site.trees and n not in new}
-
-    def leaving(self) -> dict[str, Version]:
-        """The versions that a switch would take out of view."""
-        if self.current is None:
-            return {}
-        return {name: self.current.versions[name] for name in self.new if name in self.current.versions}
-
-    def _must_be_made_anew(self, name: str) -> bool:
-        version = self.current.versions.get(name) if self.current else None
-        return version is None or version.adopted or name in self.hurt
+from .work import Work, path_of
 
 
 def look(core: Core, request: Request) -> Work:
@@ -82,7 +34,7 @@ def look(core: Core, request: Request) -> Work:
     work = Work(request, site, core.ground.site, core.current_record() if core.exists else None)
     _check_places(core, work)
     for name, source in request.sources.items():
-        places.check_source(_path_of(source), site.trees[name], core.layout, site.trees.values())
+        places.check_source(path_of(source), site.trees[name], core.layout, site.trees.values())
     _find_adoptions(core, work)
     if work.current is not None:
         core.check_homes(work.current.versions)
@@ -91,7 +43,7 @@ def look(core: Core, request: Request) -> Work:
         work.trees[name] = _plan_tree(core, work, site.trees[name], source)
     _find_only_live(work)
     _check_sources_given(work)
-    _check_shared(core, work)
+    sharing.check(core, work)
     return work
 
 
@@ -114,36 +66,6 @@ def agree(core: Core, work: Work) -> None:
         parts.append(f"{', '.join(work.joining)} would join the site {core.root}")
     if flags:
         raise ConsentNeeded("\n".join(parts), flags=tuple(flags), hint=f"say yes with {' '.join(flags)}")
-
-
-def check_strays(core: Core, leaving: Mapping[str, Version], trees: Mapping[str, Tree] | None = None) -> None:
-    """`StraysFound` if a switch would take files out of view that nobody sealed. `trees` are the site's as they will
-    be: what a request makes shared is no stray any more."""
-    found = find_strays(core, leaving, trees)
-    if found:
-        names = [f"{tree}/{path}" for tree, paths in found.items() for path in paths]
-        first = next(iter(names))
-        raise StraysFound(
-            f"{len(names)} file{'s' if len(names) > 1 else ''} in the current release came from no deploy and would "
-            f"vanish from view:\n{listed(names)}",
-            hint=f"keep what must outlive releases with, for instance, --shared {first}; "
-            "or leave them behind, in the old version, with --leave-strays",
-        )
-
-
-def find_strays(
-    core: Core, versions: Mapping[str, Version], trees: Mapping[str, Tree] | None = None
-) -> dict[str, list[str]]:
-    """The strays of each of these versions, where there are any."""
-    found = {}
-    for name, version in versions.items():
-        tree = (trees or core.trees).get(name) or Tree(name)
-        if not core.layout.version(version).is_dir():
-            continue
-        paths = strays.find(core.layout.version(version), core.ground.records.manifest(version), tree.ignore)
-        if paths := [path for path in paths if not _is_shared(path, tree)]:
-            found[name] = paths
-    return found
 
 
 def check_space(core: Core, work: Work) -> None:
@@ -169,43 +91,6 @@ def check_space(core: Core, work: Work) -> None:
                 f"the filesystem of {room} has {free.f_ffree:,} inodes free, and {inodes:,} are needed",
                 hint="free some, or `treeswap prune`",
             )
-
-
-def plan_of(core: Core, work: Work, *, switch: bool = True) -> Plan:
-    """The work as a person's plan."""
-    trees, steps = [], []
-    for name, tree in work.site.trees.items():
-        done = work.trees.get(name)
-        new = name in work.new
-        adopts = tree in work.adopting
-        counts = done.counts if done and new else FileCounts()
-        size = done.bytes_needed if done and new else 0
-        source = _path_of(work.request.sources[name]) if name in work.request.sources else None
-        trees.append(
-            TreePlan(
-                name, "new" if new else "kept", counts, size, tree.path, source, name in work.joining, adopts,
-                work.only_live.get(name, ()),
-            )
-        )  # fmt: skip
-        if new:
-            files = f"{counts.copied} copied ({size:,} bytes), {counts.linked} linked, {counts.removed} removed"
-            steps.append(f"stage {name}: {files}")
-    if work.changes:
-        steps.append("seal the release")
-        if switch:
-            steps += adoption_steps(work)
-            steps.append(f"switch {core.layout.current} to it")
-            steps += [f"run: {command}" for command in work.site.settings.after_switch]
-            steps.append(f"prune down to {work.site.settings.keep_releases} releases")
-    nothing = ("nothing: every tree equals the current release's",)
-    return Plan(tuple(steps) or nothing, work.changes, core.root, tuple(trees))
-
-
-def adoption_steps(work: Work) -> list[str]:
-    return [
-        f"adopt {tree.path}: it becomes a link, its content the version of {tree.name} to go back to"
-        for tree in work.adopting
-    ]
 
 
 # ---------------------------------------------------------------- the parts, in the order of use
@@ -310,21 +195,12 @@ def directory_of(core: Core, tree: Tree, source: Path | Directory) -> Directory:
     return Directory(source, core.excluding(tree.exclude))
 
 
-def _path_of(source: Path | Directory) -> Path:
-    return source.path if isinstance(source, Directory) else Path(source)
-
-
 def _find_only_live(work: Work) -> None:
     for tree in work.adopting:
         assert tree.path is not None
         if tree.name in work.trees:
             only = scan.only_here(tree.path, work.trees[tree.name].wanted, shared=tree.shared)
             work.only_live[tree.name] = tuple(only)
-
-
-def _is_shared(path: str, tree: Tree) -> bool:
-    path = path.rstrip("/")
-    return any(path == shared.rstrip("/") or path.startswith(shared.rstrip("/") + "/") for shared in tree.shared)
 
 
 def _check_sources_given(work: Work) -> None:
@@ -334,60 +210,6 @@ def _check_sources_given(work: Work) -> None:
         only_adopted = name in adopting and not work.request.sources
         if name not in work.request.sources and not has_version and not only_adopted:
             raise UsageError(f"{name} has no source and no version yet", hint="give it one: SRC:DEST")
-
-
-def _check_shared(core: Core, work: Work) -> None:
-    """Each shared path is there already, comes from what is live now, or is a directory that can be made."""
-    adopting = {tree.name for tree in work.adopting}
-    for name in work.request.trees:
-        tree = work.site.trees[name]
-        for shared in tree.shared:
-            path = shared.rstrip("/")
-            outside = core.layout.shared_of(tree) / path
-            inside = _shown_now(core, work, tree, path)
-            if inside is not None:
-                if os.path.lexists(outside):
-                    if name in adopting:
-                        raise DestinationRefused(
-                            f"both {inside} and {outside} exist, and only one can be the shared {name}/{path}",
-                            hint="move one of them away",
-                        )
-                    continue
-                if inside.is_dir() != shared.endswith("/"):
-                    kind = "directory" if inside.is_dir() else "file"
-                    raise UsageError(f"{inside} is a {kind}", hint="write a shared directory with a slash at its end")
-                _check_sqlite(inside, f"{name}/{path}")
-                work.moved.setdefault(name, []).append(shared)
-            elif not shared.endswith("/") and not os.path.lexists(outside):
-                raise PlaceRefused(
-                    f"the shared file {outside} does not exist",
-                    hint=f"put it there first: mkdir -p {outside.parent} && cp YOUR-FILE {outside}",
-                )
-
-
-def _shown_now(core: Core, work: Work, tree: Tree, path: str) -> Path | None:
-    """Where a shared path's content is served from now, if that is not its shared place yet."""
-    if tree in work.adopting:
-        assert tree.path is not None
-        here = tree.path / path
-    elif work.current is not None and (version := work.current.versions.get(tree.name)):
-        here = core.layout.version(version) / path
-    else:
-        return None
-    return here if os.path.lexists(here) and not here.is_symlink() else None
-
-
-def _check_sqlite(file: Path, name: str) -> None:
-    if not file.is_file() or (companion := adopt.sqlite_companion(file)) is None:
-        return
-    reason = companion
-    if not reason and (who := occupants.is_open(file)):
-        reason = f"process {who.pid} ({who.name}, {who.user}) has it open"
-    if reason:
-        raise DestinationRefused(
-            f"the shared file {name} is a SQLite database in use: {reason}",
-            hint="share its directory instead, so that it moves with its journal; or stop what uses it",
-        )
 
 
 def newest_seal(core: Core) -> int | None:

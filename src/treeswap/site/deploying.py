@@ -16,10 +16,10 @@ from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, FileCounts, Outcome
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, checking, homes, pruning, swinging
-from .checking import Work
+from . import adopting, checking, homes, pruning, straying, swinging
 from .core import Core
 from .request import Request
+from .work import Work
 
 
 class Deploy:
@@ -93,7 +93,7 @@ class Deploy:
             checking.agree(core, self._work)
             checking.check_space(core, self._work)
             if not self._request.leave_strays:
-                checking.check_strays(core, self._work.leaving(), self._work.site.trees)
+                straying.check_strays(core, self._work.leaving(), self._work.site.trees)
             self._before = self._work.current.id if self._work.current else None
             return self._work.changes
 
@@ -226,7 +226,7 @@ class Deploy:
             if work.adopting:
                 self._adopt(record.adopts)
             elif not self._request.leave_strays:
-                checking.check_strays(core, work.leaving())
+                straying.check_strays(core, work.leaving())
             self._switched_at = swinging.swing(core, record, "deploy")
             self._settled = True
 

@@ -11,7 +11,7 @@ from treeswap.outcomes import (
     Finding,
 )
 
-from . import checking, standing
+from . import checking, standing, straying
 from .core import Core
 from .request import Request
 
@@ -67,7 +67,7 @@ def _stray_findings(core: Core) -> Iterator[Finding]:
         record = core.current_record()
         if record is not None:
             core.check_homes(record.versions)
-            checking.check_strays(core, record.versions)
+            straying.check_strays(core, record.versions)
         yield Finding("strays", True, "none in the current release")
     except TreeswapError as error:
         yield Finding("strays", False, error.message, error.hint)

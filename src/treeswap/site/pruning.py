@@ -13,7 +13,7 @@ from treeswap.outcomes import Decision, Pruned
 from treeswap.release import Record, ReleaseId, Version
 from treeswap.retention import Policy
 
-from . import checking
+from . import straying
 from .core import Core
 
 
@@ -123,7 +123,7 @@ def _with_strays(
         if id == current or version.adopted or id in policy.named:
             continue
         try:
-            paths = checking.find_strays(core, {version.tree: version}).get(version.tree)
+            paths = straying.find_strays(core, {version.tree: version}).get(version.tree)
         except (Damaged, FileNotFoundError):
             continue
         if paths:

@@ -14,7 +14,7 @@ from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, checking, pruning, swinging
+from . import adopting, pruning, straying, swinging
 from .core import Core
 
 
@@ -32,7 +32,7 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
             current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
             notes += told
         elif current is not None and not leave_strays:
-            checking.check_strays(core, _leaving(current, target))
+            straying.check_strays(core, _leaving(current, target))
         if current is not None:
             target = _complete(core, target, current)
         outcome = _go(core, target, current, "switch")
@@ -179,7 +179,7 @@ def _leaving(current: Record, target: Record) -> dict[str, Version]:
 def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]:
     """A rollback only warns, and looks only when it is done."""
     try:
-        found = checking.find_strays(core, _leaving(current, target))
+        found = straying.find_strays(core, _leaving(current, target))
     except (TreeswapError, OSError) as error:
         return (f"{current.id} could not be searched for strays: {error}",)
     return tuple(

@@ -1,0 +1,45 @@
+"""What a deploy would do, as a person's plan."""
+
+from __future__ import annotations
+
+from treeswap.outcomes import FileCounts, Plan, TreePlan
+
+from .core import Core
+from .work import Work, path_of
+
+
+def plan_of(core: Core, work: Work, *, switch: bool = True) -> Plan:
+    """The work as a person's plan."""
+    trees, steps = [], []
+    for name, tree in work.site.trees.items():
+        done = work.trees.get(name)
+        new = name in work.new
+        adopts = tree in work.adopting
+        counts = done.counts if done and new else FileCounts()
+        size = done.bytes_needed if done and new else 0
+        source = path_of(work.request.sources[name]) if name in work.request.sources else None
+        trees.append(
+            TreePlan(
+                name, "new" if new else "kept", counts, size, tree.path, source, name in work.joining, adopts,
+                work.only_live.get(name, ()),
+            )
+        )  # fmt: skip
+        if new:
+            files = f"{counts.copied} copied ({size:,} bytes), {counts.linked} linked, {counts.removed} removed"
+            steps.append(f"stage {name}: {files}")
+    if work.changes:
+        steps.append("seal the release")
+        if switch:
+            steps += adoption_steps(work)
+            steps.append(f"switch {core.layout.current} to it")
+            steps += [f"run: {command}" for command in work.site.settings.after_switch]
+            steps.append(f"prune down to {work.site.settings.keep_releases} releases")
+    nothing = ("nothing: every tree equals the current release's",)
+    return Plan(tuple(steps) or nothing, work.changes, core.root, tuple(trees))
+
+
+def adoption_steps(work: Work) -> list[str]:
+    return [
+        f"adopt {tree.path}: it becomes a link, its content the version of {tree.name} to go back to"
+        for tree in work.adopting
+    ]

@@ -1,0 +1,45 @@
+"""Files in a release that no deploy brought: found before a switch takes them out of view."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from treeswap import strays
+from treeswap.errors import (
+    StraysFound,
+    listed,
+)
+from treeswap.release import Tree, Version
+
+from . import sharing
+from .core import Core
+
+
+def check_strays(core: Core, leaving: Mapping[str, Version], trees: Mapping[str, Tree] | None = None) -> None:
+    """`StraysFound` if a switch would take files out of view that nobody sealed. `trees` are the site's as they will
+    be: what a request makes shared is no stray any more."""
+    found = find_strays(core, leaving, trees)
+    if found:
+        names = [f"{tree}/{path}" for tree, paths in found.items() for path in paths]
+        first = next(iter(names))
+        raise StraysFound(
+            f"{len(names)} file{'s' if len(names) > 1 else ''} in the current release came from no deploy and would "
+            f"vanish from view:\n{listed(names)}",
+            hint=f"keep what must outlive releases with, for instance, --shared {first}; "
+            "or leave them behind, in the old version, with --leave-strays",
+        )
+
+
+def find_strays(
+    core: Core, versions: Mapping[str, Version], trees: Mapping[str, Tree] | None = None
+) -> dict[str, list[str]]:
+    """The strays of each of these versions, where there are any."""
+    found = {}
+    for name, version in versions.items():
+        tree = (trees or core.trees).get(name) or Tree(name)
+        if not core.layout.version(version).is_dir():
+            continue
+        paths = strays.find(core.layout.version(version), core.ground.records.manifest(version), tree.ignore)
+        if paths := [path for path in paths if not sharing.is_shared(path, tree)]:
+            found[name] = paths
+    return found
