@@ -135,3 +135,33 @@ def test_nothing_is_read_below_a_shared_path(bench: Bench) -> None:
         (bench.world / f"media/up/{number}").touch()
     bench.version("v2").deploy()
     assert sorted(os.listdir(bench.world / "media/up")) == ["0", "1", "2"]
+
+
+def test_what_appears_while_a_deploy_adopts_another_tree_stops_it_before_the_adoption(bench: Bench) -> None:
+    bench.version("v1", "apps").deploy("apps")
+    bench.version("v2", "apps", "docs").live("docs", {"f": "live"})
+    request = bench.request("apps", "docs", adopt=True, add=True)
+    site = bench.site
+
+    def listen(event: object) -> None:
+        if getattr(event, "step", "") == "seal":
+            (bench.world / "apps/late").touch()
+
+    site.listener = listen
+    with pytest.raises(StraysFound, match="apps/late"):
+        site.deploy(request)
+    docs = bench.world / "docs"
+    assert docs.is_dir() and not docs.is_symlink()
+    assert (bench.world / "apps/f").read_text() == "v1" and len(bench.ids) == 1
+
+
+def test_a_switch_that_would_adopt_looks_for_strays_too(bench: Bench) -> None:
+    bench.version("v1", "apps").deploy("apps")
+    bench.version("v2", "apps", "docs").live("docs", {"f": "live"})
+    bench.stage("apps", "docs", adopt=True, add=True)
+    staged = max(bench.ids)
+    (bench.world / "apps/photo.jpg").touch()
+    bench.switch(staged, exits=12, adopt=True).says("apps/photo.jpg")
+    assert not (bench.world / "docs").is_symlink()
+    bench.switch(staged, adopt=True, leave_strays=True)
+    assert (bench.world / "docs/f").read_text() == (bench.world / "apps/f").read_text() == "v2"

@@ -223,10 +223,10 @@ class Deploy:
         with self._step("switch"), core.switching(self._doing) as notes:
             self._notes += notes
             self._check_not_overtaken()
+            if not self._request.leave_strays:
+                straying.check_strays(core, work.leaving())
             if work.adopting:
                 self._adopt(record.adopts)
-            elif not self._request.leave_strays:
-                straying.check_strays(core, work.leaving())
             self._switched_at = swinging.swing(core, record, "deploy")
             self._settled = True
 

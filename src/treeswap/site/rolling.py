@@ -27,12 +27,13 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
             made = core.heal_public_links(current)
             return Outcome(changed=False, release=target.id, notes=(*notes, *(f"made {path} again" for path in made)))
         _refuse_damaged(core, target, force=force)
-        if live := _live(core, target, adopt=adopt):
+        live = _live(core, target, adopt=adopt)
+        if current is not None and not leave_strays:
+            straying.check_strays(core, _leaving(current, target))
+        if live:
             adopting.probe(core, live, allow_gap=False)
             current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
             notes += told
-        elif current is not None and not leave_strays:
-            straying.check_strays(core, _leaving(current, target))
         if current is not None:
             target = _complete(core, target, current)
         outcome = _go(core, target, current, "switch")

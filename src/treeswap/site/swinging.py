@@ -32,10 +32,11 @@ def swing(core: Core, record: Record, why: str, *, bad: Sequence[ReleaseId] = ()
         _check_whole(core, record)
         trees = [tree for tree in core.trees.values() if tree.name in record.versions]
         switch.put_public_links(layout, trees)
+        # A signal waits from here on: what it would break off is too short to be worth an open intent.
+        core.listener(Event("switching"))
         intent = ground.journal.intend(
             "switch", before=before, to=record.id, why=why, bad=list(bad), good=[record.stands_for]
         )
-        core.listener(Event("switching"))
         try:
             switch.point(layout, record.id)
         except OSError as error:
