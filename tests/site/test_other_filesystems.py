@@ -196,3 +196,26 @@ def test_a_default_place_on_a_third_filesystem_is_refused(bench: Bench, mounts: 
     finally:
         unmount(place)
         subprocess.run(["rm", "-rf", str(one), str(two)], check=True)
+
+
+def test_what_is_mounted_in_an_old_version_stays_and_holds_up_no_other(bench_on: Bench) -> None:
+    for text in ("v1", "v2", "v3", "v4"):
+        bench_on.version(text).deploy()
+    oldest, older, *_ = sorted(bench_on.ids)
+    gone = bench_on.slot("apps", older)
+    precious = bench_on.root / "precious"
+    precious.mkdir()
+    (precious / "kept").write_text("k")
+    place = bench_on.slot("apps", oldest) / "sub"
+    subprocess.run(["mount", "--bind", str(precious), str(place)], check=True)
+    try:
+        # What is in it is a stray, for which an unnamed version stays.
+        pruned = bench_on.site.prune([oldest], keep=1, grace=0.0)
+        assert pruned.removed == (older, oldest)
+        assert len(pruned.warnings) == 1 and oldest in pruned.warnings[0]
+        assert place.exists() and not gone.exists()
+    finally:
+        unmount(place)
+    assert (precious / "kept").read_text() == "k"
+    bench_on.recover().shows("v4").rests()
+    assert not place.exists()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from treeswap import durable, lease, leftovers, occupants, retention, stage
-from treeswap.errors import Damaged, TreeswapError, UsageError
+from treeswap.errors import Damaged, Failed, TreeswapError, UsageError
 from treeswap.history import rollback_target
 from treeswap.outcomes import Decision, Pruned
 from treeswap.release import Record, ReleaseId, Version
@@ -151,7 +151,7 @@ def _remove_all(core: Core, records: Mapping[ReleaseId, Record], held: dict[Rele
     for id in list(held):
         try:
             _remove_release(core, records[id], kept, runs, mounted)
-        except OSError as error:
+        except (OSError, Failed) as error:
             warnings.append(f"release {id} is gone, but some of its files could not be removed: {error}")
             continue
         lease.drop(core.layout, id, held.pop(id))
