@@ -45,7 +45,6 @@ class Shell:
 
     def run(self, *command: str) -> None:
         """Runs it and shows what it says. `Failed` if it fails."""
-        self._type(shlex.join(command))
         result = self._call(command, merged=True)
         for line in result.stdout.splitlines():
             self._console.print(Text("  " + line, style="dim"), soft_wrap=True)
@@ -77,6 +76,9 @@ class Shell:
             errors="replace",
         ) as process:
             try:
+                if merged:
+                    # Shown when there is something to end: who reads it may interrupt us at once.
+                    self._type(shlex.join(command))
                 out, err = process.communicate()
             except BaseException:
                 process.terminate()
