@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from treeswap.cli.signals import Signals
+from treeswap.cli.program import run
+from treeswap.cli.signals import SIGNALS, Signals
 from treeswap.errors import Interrupted
 
 from .world import PROGRAM, World
@@ -123,6 +124,23 @@ def test_the_moments_around_the_switch() -> None:
     with pytest.raises(Interrupted) as interrupted:
         signals.step("not-switched")
     assert interrupted.value.signal_number == signal.SIGTERM
+
+
+def test_a_signal_while_they_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Signals, "install", lambda self: self._arrived(signal.SIGTERM, None))
+    assert run(["status"]) == 128 + signal.SIGTERM
+
+
+def test_a_signal_after_the_answer_changes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        assert run(["--version"]) == 0
+        for number in SIGNALS:
+            os.kill(os.getpid(), number)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert capfd.readouterr().err == ""
 
 
 def test_the_echo_of_a_signal_does_not_break_off_the_cleaning_up() -> None:

@@ -101,14 +101,16 @@ def run(args: Sequence[str]) -> int:
     """Runs the words of a command line and returns the exit code. Prints whatever there is to print."""
     report.prepare_streams()
     session = Session(args)
-    session.signals.install()
     try:
+        session.signals.install()
         return _run(session)
-    except errors.Interrupted as interrupted:  # while the answer was being written
+    except errors.Interrupted as interrupted:  # before anything began, or while the answer was being written
         return 128 + interrupted.signal_number
     except OSError as error:
         report.tell(f"error: the answer could not be written\ncaused by: {error}")
         return 1
+    finally:
+        session.signals.end()
 
 
 def _run(session: Session) -> int:

@@ -22,6 +22,7 @@ class Signals:
     def __init__(self) -> None:
         self.switching = False
         self.noted: int | None = None
+        self._ended = False
         self._raised_at: float | None = None
 
     def install(self) -> None:
@@ -39,7 +40,13 @@ class Signals:
             if self.noted is not None:
                 self._raise(self.noted)
 
+    def end(self) -> None:
+        """The answer is given: what comes now, while the interpreter ends, would be told as a traceback."""
+        self._ended = True
+
     def _arrived(self, number: int, _frame: object) -> None:
+        if self._ended:
+            return
         if self.switching:
             self.noted = self.noted or number
         else:
