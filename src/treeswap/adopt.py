@@ -12,12 +12,13 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import durable
+from .layout import Layout
+from .release import ReleaseId, Tree
 
 _SQLITE_MAGIC = b"SQLite format 3\0"
 
@@ -48,9 +49,11 @@ class Move:
         }
 
     @classmethod
-    def of(cls, details: Mapping[str, Any]) -> Move:
-        paths = {key: Path(details[key]) for key in ("public", "slot", "shared_root")}
-        return cls(**{**details, **paths, "shared": tuple(details["shared"])})
+    def into(cls, layout: Layout, tree: Tree, id: ReleaseId, *, gap: bool) -> Move:
+        """The move of a tree's live directory into the version that this release brings."""
+        assert tree.path is not None
+        slot, text = layout.versions(tree) / id, layout.public_text(tree.name)
+        return cls(tree.name, tree.path, slot, text, layout.shared_of(tree), tree.shared, gap)
 
 
 def is_begun(move: Move) -> bool:

@@ -6,6 +6,7 @@ Records, journal lines and site.json are written so. A flipped bit, a missing ha
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ def unseal(line: bytes, what: str, hint: str | None = None) -> dict[str, Any]:
         raise Damaged(f"{what} is damaged", hint=hint, cause="its checksum does not fit its content")
     try:
         value = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Damaged(f"{what} is damaged", hint=hint, cause=error)
     if not isinstance(value, dict):
         raise Damaged(f"{what} is damaged", hint=hint, cause="it is not an object")
@@ -42,5 +43,47 @@ def time_text(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def time_of(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+# ---------------------------------------------------------------- what a member must be; `ValueError` where it is not
+
+
+def time_of(value: object) -> datetime:
+    """In UTC. A time without a zone is none."""
+    at = datetime.fromisoformat(text_of(value))
+    if at.tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{value!r} is out of range") from error
+
+
+def text_of(value: object) -> str:
+    """A text that may be given to the system: no NUL, and no half of a character but for bytes that are no UTF-8."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError(f"{value!r:.80} is no text")
+    os.fsencode(value)
+    return value
+
+
+def texts_of(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r:.80} is no list")
+    return tuple(map(text_of, value))
+
+
+def count_of(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r:.80} is no count")
+    return value
+
+
+def truth_of(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r:.80} is neither true nor false")
+    return value
+
+
+def table_of(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{value!r:.80} is no object")
+    return value

@@ -56,8 +56,8 @@ class History:
         if intent.what == "unadopt" or intent.to is None:
             return
         self.serve(intent.to, at)
-        self.bad.update(ReleaseId.parse(id) for id in intent.details.get("bad", ()))
-        self.bad.difference_update(ReleaseId.parse(id) for id in intent.details.get("good", ()))
+        self.bad.update(intent.details.get("bad", ()))
+        self.bad.difference_update(intent.details.get("good", ()))
 
     def agree_with(self, current: ReleaseId | None, at: datetime) -> None:
         """Lets the link correct the journal, as recovery will: an open switch that happened, a link moved by hand."""
@@ -83,24 +83,25 @@ def rollback_target(
     """Where a rollback goes: the newest earlier release that was served, is not bad and has other versions.
 
     "Earlier" and "newest" are of what the releases stand for, so that one which repeats an older one takes its place.
+    Where the current release has no record that can be read, it stands for itself, and any other is another one.
     """
-    now = records[current]
-    mine = {name: tree for name, tree in trees.items() if name in now.versions}
+    now = records.get(current)
+    place = now.stands_for if now else current
     served = set(history.served)
     candidates = [
         record
         for record in records.values()
         if record.id in served
-        and record.stands_for < now.stands_for
+        and record.stands_for < place
         and not history.is_bad(record)
-        and not _nothing_else(record, now, mine)
+        and not (now and _nothing_else(record, now, trees))
     ]
     return max(candidates, key=lambda record: (record.stands_for, record.id), default=None)
 
 
 def _nothing_else(record: Record, now: Record, trees: Mapping[str, Tree]) -> bool:
     """Whether going to `record` would show what is shown now; a tree that it lacks keeps its version."""
-    shared = [name for name in trees if name in record.versions]
+    shared = [name for name in trees if name in now.versions and name in record.versions]
     return all(record.version_id(name) == now.version_id(name) for name in shared)
 
 

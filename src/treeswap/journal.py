@@ -10,17 +10,17 @@ Events: `reserved` an id · `intent` and its `outcome` · `observed` a switch ma
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from . import durable
-from .envelope import seal, time_of, time_text, unseal
-from .errors import Damaged
+from .envelope import seal, table_of, text_of, time_of, time_text, truth_of, unseal
+from .errors import Damaged, UsageError
 from .history import History, Intent
-from .release import ReleaseId
+from .release import ReleaseId, tree_name
 
 Clock = Callable[[], datetime]
 
@@ -32,15 +32,22 @@ class Journal:
         self._path, self._by, self._clock, self._mode = path, by, clock, mode
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Every whole line, oldest first. `Damaged` names the line."""
-        return iter(self._read())
+        """Every whole line, oldest first, each of which makes sense. `Damaged` names the line that does not."""
+        events = self._read()
+        self._folded(events)
+        return iter(events)
 
     def history(self) -> History:
+        return self._folded(self._read())
+
+    def _folded(self, events: Iterable[dict[str, Any]]) -> History:
         history = History()
-        for number, event in enumerate(self.events(), 1):
+        for number, event in enumerate(events, 1):
             try:
                 _fold(history, number, event)
-            except (KeyError, ValueError, TypeError, AttributeError) as error:
+            except KeyError as error:
+                raise self._damaged(number, f"it has no {error}")
+            except (ValueError, TypeError, UsageError) as error:
                 raise self._damaged(number, error)
         return history
 
@@ -130,24 +137,33 @@ def _fold(history: History, number: int, event: dict[str, Any]) -> None:
     at = time_of(event["at"])
     match event["event"]:
         case "reserved":
-            for id in event["ids"]:
-                history.reserve(ReleaseId.parse(id))
+            for id in _ids(event["ids"]):
+                history.reserve(id)
+        case "removed":
+            _ids(event["ids"])
         case "intent":
-            history.open = Intent(
-                number, event["what"], at, _id(event["from"]), _id(event["to"]), event["why"], event["details"]
-            )
+            details = table_of(event["details"])
+            details |= {mark: _ids(details[mark]) for mark in ("bad", "good") if mark in details}
+            before, to = _id(event["from"]), _id(event["to"])
+            history.open = Intent(number, text_of(event["what"]), at, before, to, text_of(event["why"]), details)
         case "outcome":
             # Not told by the number, which a line taken out by hand shifts: only one intent is ever open.
             intent, history.open = history.open, None
-            if intent and event["done"]:
+            if truth_of(event["done"]) and intent:
                 history.carry_out(intent, at)
         case "observed":
             history.serve(ReleaseId.parse(event["id"]), at)
         case "damaged":
-            history.damaged.add((event["tree"], ReleaseId.parse(event["version"])))
+            history.damaged.add((tree_name(event["tree"]), ReleaseId.parse(event["version"])))
         case "sound":
-            history.damaged.discard((event["tree"], ReleaseId.parse(event["version"])))
+            history.damaged.discard((tree_name(event["tree"]), ReleaseId.parse(event["version"])))
 
 
 def _id(text: str | None) -> ReleaseId | None:
     return None if text is None else ReleaseId.parse(text)
+
+
+def _ids(value: object) -> list[ReleaseId]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r:.80} is no list")
+    return [ReleaseId.parse(id) for id in value]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import adopt, durable, lease
 from .adopt import Move
+from .envelope import count_of, table_of, text_of, truth_of
+from .errors import Damaged, UsageError
 from .ground import Ground
 from .history import Intent
 from .layout import MARKER, Layout, lies_in
-from .release import Record, ReleaseId, Tree, Version
+from .release import Record, ReleaseId, Tree, Version, tree_name
 
 
 def described(ground: Ground, intent: Intent) -> str:
@@ -19,21 +22,83 @@ def described(ground: Ground, intent: Intent) -> str:
     when = f"was interrupted at {intent.at:%Y-%m-%d %H:%M:%S} UTC"
     match intent.what:
         case "adopt":
-            moves = [Move.of(details) for details in intent.details["moves"]]
+            moves = moves_of(ground, intent)
             begun = sum(adopt.is_begun(move) for move in moves)
             return f"the adoption of live directories {when}: {begun} of {len(moves)} had become links"
         case "unadopt":
-            given = sum(durable.is_plain_directory(Path(public)) for public, _ in intent.details["copies"].values())
-            return f"the unadopt {when}: {given} of {len(intent.details['copies'])} were plain directories again"
+            copies = copies_of(ground, intent)
+            given = sum(durable.is_plain_directory(copy.public) for copy in copies)
+            return f"the unadopt {when}: {given} of {len(copies)} were plain directories again"
     came = "it had happened" if ground.current() == intent.to else "it had not happened"
     return f"the {intent.why} to {intent.to} {when}: {came}"
 
 
-class Kept:
-    """What records and held leases keep. A stage's lease is held as long as anything that it started lives."""
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """An independent copy of a version of `tree`, at `path`, on its way to take the public link's place."""
 
-    def __init__(self, ground: Ground, records: dict[ReleaseId, Record]) -> None:
+    tree: str
+    public: Path
+    path: Path
+    mode: int
+
+
+def moves_of(ground: Ground, intent: Intent) -> list[Move]:
+    """What an intent to adopt moves. `Damaged` if that is not what this site would move: the journal's words must not
+    lead elsewhere."""
+    trees, id = ground.site.trees, intent.to
+    try:
+        told = [table_of(details) for details in intent.details["moves"]]
+        moves = [Move.into(ground.layout, trees[move["tree"]], _given(id), gap=truth_of(move["gap"])) for move in told]
+        if [move.details() for move in moves] != told:
+            raise ValueError("the directories are not those of this site")
+    except (KeyError, ValueError, TypeError, AssertionError) as error:
+        raise _senseless(ground, intent, error)
+    return moves
+
+
+def copies_of(ground: Ground, intent: Intent) -> list[Copy]:
+    """What an intent to unadopt puts in the place of public links. `Damaged` as with `moves_of`."""
+    copies = []
+    try:
+        modes = table_of(intent.details["modes"])
+        for name, (public, path) in table_of(intent.details["copies"]).items():
+            copy = Copy(tree_name(name), Path(text_of(public)), Path(text_of(path)), count_of(modes[name]) & 0o7777)
+            tree = ground.site.trees.get(name)
+            # A tree that is not the site's any more was given back.
+            home = ground.layout.versions(tree) if tree else copy.path.parent
+            is_home = home == ground.layout.trees / name or _is_marked(home, ground.site.id)
+            is_ours = copy.path.parent == home and is_home and durable.is_temporary(copy.path.name)
+            if not is_ours or (tree is not None and copy.public != tree.path):
+                raise ValueError("the directories are not those of this site")
+            copies.append(copy)
+    except (KeyError, ValueError, TypeError, UsageError) as error:
+        raise _senseless(ground, intent, error)
+    return copies
+
+
+def _given(id: ReleaseId | None) -> ReleaseId:
+    if id is None:
+        raise ValueError("no release is named")
+    return id
+
+
+def _senseless(ground: Ground, intent: Intent, error: Exception) -> Damaged:
+    return Damaged(
+        f"line {intent.number} of the journal {ground.layout.journal} is damaged",
+        hint="the public paths serve what `current` names all the same; restore the file, or remove that line",
+        cause=error,
+    )
+
+
+class Kept:
+    """What records and held leases keep. A stage's lease is held as long as anything that it started lives.
+
+    A record that cannot be read may name any version: while there is one, all of them are kept."""
+
+    def __init__(self, ground: Ground) -> None:
         layout = ground.layout
+        records, self.unreadable = ground.records.readable()
         self.records = records
         self.versions = {(v.tree, v.id) for record in records.values() for v in record.versions.values()}
         self.runs = {record.run or record.id for record in records.values()}
@@ -41,13 +106,13 @@ class Kept:
         self._held: dict[ReleaseId, bool] = {}
 
     def release(self, id: ReleaseId) -> bool:
-        return id in self.records or self.held(id)
+        return id in self.records or id in self.unreadable or self.held(id)
 
     def version(self, tree: str, id: ReleaseId) -> bool:
-        return (tree, id) in self.versions or self.held(id)
+        return bool(self.unreadable) or (tree, id) in self.versions or self.held(id)
 
     def run(self, id: ReleaseId) -> bool:
-        return id in self.runs or self.held(id)
+        return bool(self.unreadable) or id in self.runs or self.held(id)
 
     def held(self, id: ReleaseId) -> bool:
         if id not in self._held:
@@ -58,7 +123,7 @@ class Kept:
 def leftovers(ground: Ground) -> list[Path]:
     """Everything that `sweep` would clear, without touching it: nothing, if `current` names a release that lost its
     record, since what is served must not be taken for a leftover."""
-    kept = Kept(ground, ground.records.all())
+    kept = Kept(ground)
     if (current := ground.current()) is not None and current not in kept.records:
         return []
     layout = ground.layout

@@ -12,11 +12,11 @@ import os
 import pwd
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
-from .envelope import time_of, time_text
+from .envelope import text_of, time_of, time_text
 from .errors import Failed, Locked
 from .outcomes import LockHolder
 
@@ -145,12 +145,11 @@ def _described(path: Path, pid: int) -> LockHolder:
     by = since = doing = None
     try:
         said = json.loads(path.read_text())
-        by, since, doing = said["by"], time_of(said["since"]), said["doing"]
-        pid = said["pid"]
-    except (OSError, ValueError, KeyError, TypeError):
+        by, since, doing, pid = text_of(said["by"]), time_of(said["since"]), text_of(said["doing"]), int(said["pid"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         # Not ours to read, or being written: the kernel knows at least the process.
         try:
             by = pwd.getpwuid(os.stat(f"/proc/{pid}").st_uid).pw_name
         except (OSError, KeyError):
             pass
-    return LockHolder(path.name, pid if pid > 0 else None, by, since.astimezone(UTC) if since else None, doing)
+    return LockHolder(path.name, pid if pid > 0 else None, by, since, doing)

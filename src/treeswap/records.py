@@ -6,16 +6,19 @@ nothing is guessed from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import durable
-from .envelope import seal, time_of, time_text, unseal
-from .errors import Damaged, NewerFormat, NotASite
+from .envelope import count_of, seal, table_of, text_of, texts_of, time_of, time_text, truth_of, unseal
+from .errors import Damaged, NewerFormat, NotASite, UsageError
 from .layout import Layout
-from .release import Record, ReleaseId, Settings, Tree, Version
+from .release import Record, ReleaseId, Settings, Tree, Version, inside, tree_name
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -49,10 +52,8 @@ def read_site(layout: Layout) -> SiteFile:
     value = unseal(data, what, _RESTORE)
     try:
         _check_format(value, what)
-        trees = {tree["name"]: _tree(tree) for tree in value["trees"]}
-        settings = Settings(**{**value["settings"], "after_switch": tuple(value["settings"]["after_switch"])})
-        return SiteFile(value["id"], value["name"], trees, settings)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return _site(value)
+    except _NONSENSE as error:
         raise _nonsense(what, error)
 
 
@@ -67,7 +68,7 @@ def write_site(layout: Layout, site: SiteFile) -> None:
         ],
         "settings": asdict(site.settings),
     }
-    durable.replace_file(layout.site_json, seal(value), 0o644)
+    durable.replace_file(layout.site_json, _readable(value, _site), 0o644)
 
 
 class Records:
@@ -84,30 +85,44 @@ class Records:
         return [ReleaseId(name[:-5]) for name in names if name.endswith(".json") and ReleaseId.valid(name[:-5])]
 
     def all(self) -> dict[ReleaseId, Record]:
-        """Every record, oldest first. `Damaged` names a bad one."""
-        records = {}
-        for id in self.ids():
-            record = self.find(id)
-            if record is not None:
-                records[id] = record
+        """Every record, oldest first. `Damaged` names one that cannot be read: what it names is not known, so nothing
+        may be removed."""
+        records, damaged = self.readable()
+        for error in damaged.values():
+            raise error
         return records
 
+    def readable(self) -> tuple[dict[ReleaseId, Record], dict[ReleaseId, Damaged]]:
+        """The records that can be read, oldest first; and what is wrong with the others, which must not stand between
+        a person and these."""
+        records, damaged = {}, {}
+        for id in self.ids():
+            try:
+                if (record := self.find(id)) is not None:
+                    records[id] = record
+            except Damaged as error:
+                damaged[id] = error
+        return records, damaged
+
     def find(self, id: ReleaseId) -> Record | None:
-        """The record of a release, or None where the release does not exist."""
+        """The record of a release, or None where the release does not exist. `Damaged` where it cannot be read."""
         path = self._layout.record(id)
+        what = f"the record {path}"
+        hint = f"restore it from a backup, or give the release up: mv {path} {path}.damaged"
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             return None
-        what = f"the record {path}"
-        value = unseal(data, what, f"restore it from a backup, or give the release up: mv {path} {path}.damaged")
+        except OSError as error:
+            raise Damaged(f"{what} cannot be read", hint=hint, cause=error)
+        value = unseal(data, what, hint)
         try:
             _check_format(value, what)
             record = _record(value)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _nonsense(what, error)
-        if record.id != id:
-            raise _nonsense(what, f"it is the record of {record.id}")
+            if record.id != id:
+                raise ValueError(f"it is the record of {record.id}")
+        except _NONSENSE as error:
+            raise _nonsense(what, error, hint)
         return record
 
     def write(self, record: Record) -> None:
@@ -118,7 +133,7 @@ class Records:
             "versions": [{**asdict(v), "trees_dir": _text(v.trees_dir)} for v in record.versions.values()],
             "sealed_at": time_text(record.sealed_at),
         }
-        durable.replace_file(self._layout.record(record.id), seal(value), 0o644)
+        durable.replace_file(self._layout.record(record.id), _readable(value, _record), 0o644)
 
     def remove(self, ids: Iterable[ReleaseId]) -> None:
         """Durable: from here on the releases do not exist, and what only they name may be removed."""
@@ -154,53 +169,129 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+# ---------------------------------------------------------------- from JSON to values
+
+_NONSENSE = (KeyError, TypeError, ValueError, UsageError)
+_SITE_ID = re.compile(r"[0-9a-f]{32}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_KINDS = re.compile(r"deployed|adopted")
+
+T = TypeVar("T")
+
+
 def _check_format(value: Mapping[str, Any], what: str) -> None:
-    if value["format"] > FORMAT:
+    if count_of(value["format"]) > FORMAT:
         raise NewerFormat(
             f"{what} has format {value['format']}, and this treeswap knows {FORMAT}", hint="use a newer treeswap"
         )
 
 
+def _readable(value: Mapping[str, Any], parse: Callable[[dict[str, Any]], object]) -> bytes:
+    """The object as a file that can be read again. `UsageError` where it could not."""
+    data = seal(value)
+    try:
+        parse(unseal(data, "this"))
+    except _NONSENSE as error:
+        raise UsageError("what was given cannot be kept in a file of the site", cause=error)
+    return data
+
+
+def _site(value: dict[str, Any]) -> SiteFile:
+    trees = _by_name([_tree(tree) for tree in _list(value["trees"])], lambda tree: tree.name)
+    settings = _settings(table_of(value["settings"]))
+    return SiteFile(_matching(_SITE_ID, value["id"]), text_of(value["name"]), trees, settings)
+
+
 def _tree(value: dict[str, Any]) -> Tree:
-    shared, exclude, touch, ignore = (tuple(value[key]) for key in ("shared", "exclude", "touch", "ignore"))
-    return Tree(value["name"], _path(value["path"]), _path(value["trees_dir"]), shared, exclude, touch, ignore)
+    shared, touch = ([inside(path) for path in texts_of(value[key])] for key in ("shared", "touch"))
+    return Tree(
+        tree_name(text_of(value["name"])),
+        _path(value["path"]),
+        _path(value["trees_dir"]),
+        tuple(shared),
+        texts_of(value["exclude"]),
+        tuple(touch),
+        texts_of(value["ignore"]),
+    )
+
+
+def _settings(value: dict[str, Any]) -> Settings:
+    grace = value["grace"]
+    if isinstance(grace, bool) or not isinstance(grace, int | float) or not 0 <= grace < math.inf:
+        raise ValueError(f"{grace!r:.80} are no seconds")
+    return Settings(
+        keep_releases=count_of(value["keep_releases"]),
+        grace=float(grace),
+        group=_maybe(text_of, value["group"]),
+        after_switch=texts_of(value["after_switch"]),
+    )
 
 
 def _record(value: dict[str, Any]) -> Record:
-    versions = [_version(version) for version in value["versions"]]
     return Record(
         id=ReleaseId.parse(value["id"]),
-        versions={version.tree: version for version in versions},
+        versions=_by_name([_version(version) for version in _list(value["versions"])], lambda version: version.tree),
         sealed_at=time_of(value["sealed_at"]),
-        kind=value["kind"],
-        by=value["by"],
-        label=value["label"],
-        revision=value["revision"],
-        repeats=_id(value["repeats"]),
-        run=_id(value["run"]),
-        adopts=_id(value["adopts"]),
+        kind=_matching(_KINDS, value["kind"]),
+        by=text_of(value["by"]),
+        label=_maybe(text_of, value["label"]),
+        revision=_maybe(text_of, value["revision"]),
+        repeats=_maybe(ReleaseId.parse, value["repeats"]),
+        run=_maybe(ReleaseId.parse, value["run"]),
+        adopts=_maybe(ReleaseId.parse, value["adopts"]),
     )
 
 
 def _version(value: dict[str, Any]) -> Version:
-    return Version(**{**value, "id": ReleaseId.parse(value["id"]), "trees_dir": _path(value["trees_dir"])})
+    return Version(
+        tree=tree_name(text_of(value["tree"])),
+        id=ReleaseId.parse(value["id"]),
+        digest=_matching(_SHA256, value["digest"]),
+        manifest=_matching(_SHA256, value["manifest"]),
+        files=count_of(value["files"]),
+        bytes=count_of(value["bytes"]),
+        trees_dir=_path(value["trees_dir"]),
+        adopted=truth_of(value["adopted"]),
+    )
 
 
-def _id(text: str | None) -> ReleaseId | None:
-    return None if text is None else ReleaseId.parse(text)
+def _by_name(values: list[T], name: Callable[[T], str]) -> dict[str, T]:
+    named = {name(value): value for value in values}
+    if len(named) < len(values):
+        raise ValueError("it names a tree twice")
+    return named
 
 
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
+def _list(value: object) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r:.80} is no list")
+    return [table_of(item) for item in value]
+
+
+def _matching(pattern: re.Pattern[str], value: object) -> str:
+    if not pattern.fullmatch(text := text_of(value)):
+        raise ValueError(f"{text!r:.80} is not what belongs there")
+    return text
+
+
+def _maybe(parse: Callable[[Any], T], value: object) -> T | None:
+    return None if value is None else parse(value)
+
+
+def _path(value: object) -> Path | None:
+    """An absolute path, without a way back up in it."""
+    if value is None:
+        return None
+    text = text_of(value)
+    if not os.path.isabs(text) or ".." in text.split("/"):
+        raise ValueError(f"{text!r:.80} is no absolute path")
+    return Path(text)
 
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def _nonsense(what: str, cause: object) -> Damaged:
-    return Damaged(
-        f"{what} is damaged",
-        hint=_RESTORE,
-        cause=cause,
-    )
+def _nonsense(what: str, cause: object, hint: str = _RESTORE) -> Damaged:
+    told = f"it has no {cause}" if isinstance(cause, KeyError) else cause
+    return Damaged(f"{what} is damaged", hint=hint, cause=told)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from . import adopt, durable, stage, switch
 from .adopt import Move
-from .errors import Failed
+from .errors import Damaged, Failed
 from .ground import Ground
 from .history import Intent
-from .leftovers import leftovers
+from .leftovers import Copy, copies_of, leftovers, moves_of
 from .records import write_site
 from .release import ReleaseId
 
@@ -44,7 +43,10 @@ def settle(ground: Ground) -> Recovered:
     if current is not None and (not served or served[-1] != current):
         ground.journal.append("observed", id=current)
         done.notes.append(f"noted that current was moved to {current} by hand")
-    record = ground.records.find(current) if current else None
+    try:
+        record = ground.records.find(current) if current else None
+    except Damaged:
+        return done
     if current is not None and record is None:
         return done
     for path in switch.drop_unused_links(ground.layout, ground.site.trees.values(), record):
@@ -69,7 +71,7 @@ def _settle_intent(ground: Ground, intent: Intent) -> str:
 def _settle_adoption(ground: Ground, intent: Intent) -> str:
     """Forward only, once `current` names the adopted release."""
     assert intent.to is not None
-    moves = [Move.of(details) for details in intent.details["moves"]]
+    moves = moves_of(ground, intent)
     begun = any(adopt.is_begun(move) for move in moves)
     if begun or ground.current() == intent.to:
         finish_adoption(ground, intent.number, intent.to, moves)
@@ -132,23 +134,24 @@ def end_adoption(ground: Ground, intent: int, *, done: bool) -> None:
 
 def _settle_unadoption(ground: Ground, intent: Intent) -> str:
     """Forward if one public path is a directory again; else nothing had happened."""
-    copies = {name: (Path(public), Path(copy)) for name, (public, copy) in intent.details["copies"].items()}
-    begun = any(durable.is_plain_directory(public) for public, _ in copies.values())
+    copies = copies_of(ground, intent)
+    begun = any(durable.is_plain_directory(copy.public) for copy in copies)
     if begun:
-        modes = intent.details["modes"]
-        forget_trees(ground, [name for name, ends in copies.items() if _given_back(*ends, modes[name])])
-    for _, copy in copies.values():
-        stage.remove(copy)
+        forget_trees(ground, [copy.tree for copy in copies if _given_back(ground, copy)])
+    for copy in copies:
+        stage.remove(copy.path)
     ground.journal.outcome(intent.number, done=begun)
-    return f"{'finished' if begun else 'cleared'} an interrupted unadopt of {', '.join(copies)}"
+    return f"{'finished' if begun else 'cleared'} an interrupted unadopt of {', '.join(copy.tree for copy in copies)}"
 
 
-def _given_back(public: Path, copy: Path, mode: int) -> bool:
+def _given_back(ground: Ground, copy: Copy) -> bool:
     """Whether a public path is a plain directory after another try. One that resists stays in the site."""
+    if copy.tree not in ground.site.trees:
+        return True
     try:
-        adopt.give_back(public, copy, mode)
+        adopt.give_back(copy.public, copy.path, copy.mode)
     except OSError:
-        if durable.is_plain_directory(public):
+        if durable.is_plain_directory(copy.public):
             raise  # it was exchanged, and the disk did not confirm it
         return False
     return True

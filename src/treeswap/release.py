@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .errors import UsageError
+from .errors import Damaged, UsageError
 
 RESERVED_NAMES = frozenset({"run", "REVISION"})
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -28,13 +28,19 @@ class ReleaseId(str):
 
     @staticmethod
     def valid(text: str) -> bool:
-        return _ID.fullmatch(text) is not None
+        return isinstance(text, str) and _ID.fullmatch(text) is not None
 
     @classmethod
     def next(cls, now: datetime, highest: ReleaseId | None) -> ReleaseId:
         """The larger of now and one more than `highest`, which a clock set back cannot undo."""
         here = int(now.astimezone(UTC).strftime("%Y%m%d%H%M%S"))
-        return cls(f"{max(here, int(highest) + 1 if highest else 0):014d}")
+        id = f"{max(here, int(highest) + 1 if highest else 0):014d}"
+        if not cls.valid(id):
+            raise Damaged(
+                f"there is no id after {highest}, which the site's journal or a record says was given out",
+                hint="restore the journal from a backup",
+            )
+        return cls(id)
 
 
 def tree_name(text: str) -> str:
@@ -48,6 +54,13 @@ def tree_name(text: str) -> str:
             f"{text!r} cannot name a tree: letters, digits, '.', '_' and '-' only, at most 100",
             hint="choose a name: copy NAME=SRC:DEST",
         )
+    return text
+
+
+def inside(text: str) -> str:
+    """`text`, if it is a path inside a tree, where one that ends in a slash is a directory; `ValueError` otherwise."""
+    if any(part in ("", ".", "..") or "\0" in part for part in text.removesuffix("/").split("/")):
+        raise ValueError(f"{text!r} is not a path inside the tree")
     return text
 
 

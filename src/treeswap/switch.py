@@ -56,7 +56,7 @@ def make_release(layout: Layout, record: Record) -> None:
     durable.make_directory(run, 0o755)
     durable.put_link(f"../../run/{run.name}", directory / "run")
     if record.revision is not None:
-        durable.replace_file(directory / "REVISION", f"{record.revision}\n".encode(), 0o644)
+        durable.replace_file(directory / "REVISION", os.fsencode(f"{record.revision}\n"), 0o644)
     for made in (directory, layout.releases, layout.runs, layout.leases):
         durable.fsync_directory(made)
 

@@ -84,7 +84,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def a_record() -> Record:
-    version = Version("apps", ID, "d" * 64, "m" * 64, 3, 4, Path("/mnt/trees"), adopted=True)
+    version = Version("apps", ID, "d" * 64, "e" * 64, 3, 4, Path("/mnt/trees"), adopted=True)
     sealed = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     return Record(ID, {"apps": version}, sealed, "adopted", "ann@host", "spring", "abc", ID, ID, ID)
 
@@ -115,7 +115,7 @@ def test_a_manifest_comes_back_only_if_it_is_the_sealed_one(layout: Layout) -> N
 
 def test_site_json_comes_back_as_it_was(layout: Layout) -> None:
     tree = Tree("apps", Path("/srv/apps"), Path("/mnt/t"), ("up/", ".env"), ("*.pyc",), ("wsgi.py",), ("cache",))
-    site = SiteFile("id", "example.com", {"apps": tree, "conf": Tree("conf")}, Settings(3, 5.5, "web", ("true",)))
+    site = SiteFile(32 * "a", "example.com", {"apps": tree, "conf": Tree("conf")}, Settings(3, 5.5, "web", ("true",)))
     with pytest.raises(NotASite):
         read_site(layout)
     write_site(layout, site)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from treeswap.errors import ConfigError, UsageError
-from treeswap.release import Settings, Tree, tree_name
+from treeswap.release import Settings, Tree, inside, tree_name
 
-from .values import duration, expand, relative
+from .values import duration, expand
 
 if TYPE_CHECKING:
     from treeswap.site import Request, Site
@@ -91,8 +91,10 @@ def load(file: Path, env: str | None, environ: Mapping[str, str]) -> Config:
         lists = {which: tuple(keys[which]) for which in ("shared", "exclude", "touch", "ignore") if which in keys}
         for which in ("shared", "touch"):
             for text in lists.get(which, ()):
-                if not relative(text):
-                    raise wrong(f"{key}.{which}", f"{text!r} is not a path inside the tree")
+                try:
+                    inside(text)
+                except ValueError as error:
+                    raise wrong(f"{key}.{which}", error)
         return Tree(
             name,
             path=path(f"{key}.path", keys.get("path")),
@@ -130,6 +132,8 @@ def _parse(file: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         last = f"at line {len(text.splitlines())}"
         raise ConfigError(f"{file} is not TOML: {str(error).replace('at end of document', last)}")
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} has a number or a nesting beyond all measure", cause=error)
 
 
 def _settings(table: Mapping[str, Any], wrong: Any) -> Settings:

@@ -52,6 +52,8 @@ def check(table: Any, shape: Any, file: str, key: str = "") -> None:
     if isinstance(shape, str):
         if not _fits(table, shape):
             raise ConfigError(f"{file}: {key}: must be {shape}, not {_described(table)}")
+        if any("\0" in text for text in (table if isinstance(table, list) else [table]) if isinstance(text, str)):
+            raise ConfigError(f"{file}: {key}: must not contain a NUL")
         return
     if not isinstance(table, dict):
         raise ConfigError(f"{file}: {key}: must be a table, not {_described(table)}")

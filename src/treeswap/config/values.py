@@ -7,15 +7,17 @@ import re
 from collections.abc import Mapping
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+LONGEST = 1e10
+"""Seconds: more than three hundred years."""
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]?)\s*")
 
 
 def duration(value: object) -> float:
     """Seconds, of a number or a text such as "90", "60s", "5m", "24h" or "7d". `ValueError`."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST:
         return float(value)
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None or match[2] not in UNITS:
+    if match is None or match[2] not in UNITS or float(match[1]) * UNITS[match[2]] > LONGEST:
         raise ValueError(f'{value!r} is not a duration; write seconds, or a text like "60s", "5m", "24h" or "7d"')
     return float(match[1]) * UNITS[match[2]]
 
@@ -44,8 +46,3 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     except KeyError:
         raise ValueError(f"{head} is nobody's home directory")
     return user.pw_dir + slash + rest
-
-
-def relative(text: str) -> bool:
-    """Whether this is a path inside a tree; one that ends in a slash is a directory."""
-    return all(part not in ("", ".", "..") and "\0" not in part for part in text.removesuffix("/").split("/"))

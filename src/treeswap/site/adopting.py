@@ -96,16 +96,8 @@ def _survey(core: Core, tree: Tree) -> Manifest:
 
 
 def _move(core: Core, tree: Tree, id: ReleaseId, *, allow_gap: bool) -> Move:
-    assert tree.path is not None
-    return Move(
-        tree.name,
-        tree.path,
-        core.layout.versions(tree) / id,
-        core.layout.public_text(tree.name),
-        core.layout.shared_of(tree),
-        tree.shared,
-        gap=allow_gap and not durable.can_exchange(core.layout.versions(tree)),
-    )
+    gap = allow_gap and not durable.can_exchange(core.layout.versions(tree))
+    return Move.into(core.layout, tree, id, gap=gap)
 
 
 def _carry_out(core: Core, record: Record, before: ReleaseId | None, steps: Sequence[Move]) -> float:

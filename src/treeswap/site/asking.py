@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -62,7 +63,7 @@ def completed(core: Core, tree: Tree) -> Tree:
     elif trees_dir is None and path is not None:
         trees_dir = places.default_trees_dir(path, tree.name, core.root)
     if trees_dir is not None:
-        trees_dir = places.resolved(trees_dir) if trees_dir.parent.exists() else trees_dir.absolute()
+        trees_dir = places.resolved(trees_dir) if trees_dir.parent.exists() else Path(os.path.abspath(trees_dir))
     shared = tuple(relative_path(text, "the shared path") for text in tree.shared)
     touch = tuple(relative_path(text, "the touched path") for text in tree.touch)
     return replace(tree, path=path, trees_dir=trees_dir, shared=shared, touch=touch)

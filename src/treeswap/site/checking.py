@@ -214,5 +214,5 @@ def _check_sources_given(work: Work) -> None:
 
 def newest_seal(core: Core) -> int | None:
     """When the newest release was sealed, in nanoseconds: later files must have later times."""
-    sealed = [record.sealed_at.timestamp() for record in core.ground.records.all().values()]
+    sealed = [record.sealed_at.timestamp() for record in core.releases_there().values()]
     return int(max(sealed) * 1_000_000_000) if sealed else None

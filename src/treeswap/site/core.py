@@ -14,8 +14,18 @@ from pathlib import Path
 
 from treeswap import durable, places, switch
 from treeswap.commands import Runner, run
-from treeswap.envelope import seal, time_of, time_text, unseal
-from treeswap.errors import Failed, Held, NoSpace, NoSuchRelease, NotASite, PlaceRefused, TreeswapError, Unsettled
+from treeswap.envelope import seal, text_of, time_of, time_text, unseal
+from treeswap.errors import (
+    Damaged,
+    Failed,
+    Held,
+    NoSpace,
+    NoSuchRelease,
+    NotASite,
+    PlaceRefused,
+    TreeswapError,
+    Unsettled,
+)
 from treeswap.ground import Ground
 from treeswap.journal import Journal
 from treeswap.layout import Layout
@@ -191,10 +201,15 @@ class Core:
 
     def hold_mark(self) -> HoldMark | None:
         try:
-            value = unseal(self.layout.hold.read_bytes(), f"the hold {self.layout.hold}")
+            data = self.layout.hold.read_bytes()
         except FileNotFoundError:
             return None
-        return HoldMark(value["why"], value["by"], time_of(value["since"]))
+        what, hint = f"the hold {self.layout.hold}", "`treeswap unlock` ends the hold"
+        value = unseal(data, what, hint)
+        try:
+            return HoldMark(text_of(value["why"]), text_of(value["by"]), time_of(value["since"]))
+        except (KeyError, ValueError) as error:
+            raise Damaged(f"{what} is damaged", hint=hint, cause=error)
 
     def hold(self, why: str) -> None:
         """Refuses every change from here on, until `release_hold`."""
@@ -257,7 +272,11 @@ class Core:
         id = self.ground.current()
         if id is None:
             return None
-        record = self.ground.records.find(id)
+        try:
+            record = self.ground.records.find(id)
+        except Damaged as error:
+            error.hint = f"go to another release with `treeswap rollback` or `treeswap switch ID`; or {error.hint}"
+            raise
         if record is None:
             raise Unsettled(
                 f"current names {id}, which has no record",
@@ -265,10 +284,20 @@ class Core:
             )
         return record
 
+    def releases_there(self) -> dict[ReleaseId, Record]:
+        """The records, oldest first. One that cannot be read is warned of: it must not stand between a person and the
+        other releases."""
+        records, damaged = self.ground.records.readable()
+        for error in damaged.values():
+            self.tell("records", note=f"{error.message}; {error.hint}", warning=True)
+        return records
+
     def find_release(self, token: str) -> Record:
         """The release that an id, a unique prefix, `current`, `previous`, a label or a revision names."""
         self.require()
-        records = self.ground.records.all()
+        records, damaged = self.ground.records.readable()
+        if token == "current" and self.ground.current() in damaged:
+            self.current_record()
         if token in ("current", "previous"):
             current = self.ground.current()
             id = current if token == "current" else self.ground.history().previous(current, records)
@@ -277,15 +306,24 @@ class Core:
             return records[id]
         if token in records:
             return records[ReleaseId(token)]
-        found = [r for r in records.values() if token and (token in (r.label, r.revision) or r.id.startswith(token))]
+        found = [r.id for r in records.values() if token and (token in (r.label, r.revision) or r.id.startswith(token))]
+        found = sorted(found + [id for id in damaged if token and id.startswith(token)])
         if len(found) == 1:
-            return found[0]
+            if found[0] in damaged:
+                raise damaged[found[0]]
+            return records[found[0]]
         if not found:
             raise NoSuchRelease(f"there is no release {token!r}", hint="`treeswap releases` lists those that exist")
         raise NoSuchRelease(
-            f"{token!r} names {len(found)} releases: {', '.join(r.id for r in reversed(found[-5:]))}",
-            hint="give more of the id",
+            f"{token!r} names {len(found)} releases: {', '.join(reversed(found[-5:]))}", hint="give more of the id"
         )
+
+    def served_trees(self, current: ReleaseId, record: Record | None) -> frozenset[str]:
+        """The names of the trees that the current release has: where its record cannot tell, its links do."""
+        if record is not None:
+            return frozenset(record.versions)
+        links = self.layout.release(current)
+        return frozenset(name for name in self.trees if os.path.lexists(links / name))
 
     def reserve(self, count: int) -> list[ReleaseId]:
         """New ids, larger than any before. Under `switch.lock`."""

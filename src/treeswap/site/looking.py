@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from treeswap import manifest
 from treeswap.envelope import time_of
+from treeswap.errors import Damaged
 from treeswap.history import History
 from treeswap.outcomes import (
     CommandLog,
@@ -26,7 +27,7 @@ from .core import Core
 def releases(core: Core) -> tuple[ReleaseRow, ...]:
     core.require()
     ground = core.ground
-    records = ground.records.all()
+    records = core.releases_there()
     current = ground.current()
     history = ground.history()
     previous = history.previous(current, records)
@@ -46,8 +47,9 @@ def releases(core: Core) -> tuple[ReleaseRow, ...]:
 def _decisions(core: Core, policy: Policy) -> Iterable[Decision]:
     try:
         return pruning.decide(core, policy)
-    except PermissionError:
-        # The manifests are not for everybody; who may only read learns no reasons.
+    except (PermissionError, Damaged):
+        # The manifests are not for everybody; who may only read learns no reasons. Nor is there one to keep or remove
+        # anything by, while a record cannot be read.
         return ()
 
 

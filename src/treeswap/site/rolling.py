@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from treeswap import lease, places, switch
-from treeswap.errors import ConsentNeeded, Failed, NothingToRollBackTo, TreeswapError, Unsettled, UsageError, listed
+from treeswap.errors import ConsentNeeded, Damaged, Failed, NothingToRollBackTo, TreeswapError, UsageError, listed
 from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
@@ -34,10 +34,10 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
             adopting.probe(core, live, allow_gap=False)
             current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
             notes += told
-        if current is not None:
-            target = _complete(core, target, current)
-        outcome = _go(core, target, current, "switch")
-    swinging.run_after_switch(core, target, current.id if current else None)
+        before = core.ground.current()
+        target = _complete(core, target, before, current, force=force)
+        outcome = _go(core, target, before, current, "switch")
+    swinging.run_after_switch(core, target, before)
     return replace(outcome, notes=(*notes, *outcome.notes))
 
 
@@ -52,54 +52,57 @@ def plan_switch(core: Core, token: str) -> Plan:
 def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
     """Goes to the newest earlier good release, or the named one, and marks bad what was served after it."""
     with core.switching("rollback") as notes:
-        current, target = _ends(core, token)
+        before, target = _ends(core, token)
         _refuse_damaged(core, target, force=force)
-        records = core.ground.records.all()
-        bad = bad_after(target, records, core.ground.history())
-        going_to = _complete(core, target, current)
-        outcome = _go(core, going_to, current, "rollback", bad=bad)
-        warnings = _strays_left(core, current, going_to)
-    swinging.run_after_switch(core, going_to, current.id)
+        current = _served(core)
+        bad = bad_after(target, core.releases_there(), core.ground.history())
+        going_to = _complete(core, target, before, current, force=force)
+        outcome = _go(core, going_to, before, current, "rollback", bad=bad)
+        warnings = _strays_left(core, current, going_to) if current else ()
+    swinging.run_after_switch(core, going_to, before)
     return replace(outcome, notes=(*notes, *outcome.notes), warnings=warnings)
 
 
 def plan_rollback(core: Core, token: str | None) -> Plan:
     current, target = _ends(core, token)
-    bad = bad_after(target, core.ground.records.all(), core.ground.history())
-    steps = _steps(core, target, current.id)
+    bad = bad_after(target, core.releases_there(), core.ground.history())
+    steps = _steps(core, target, current)
     return Plan((*steps, f"mark bad: {', '.join(bad)}") if bad else steps, True, core.root)
 
 
-def _ends(core: Core, token: str | None) -> tuple[Record, Record]:
-    """Where a rollback starts and where it goes."""
-    current = core.current_record()
+def _ends(core: Core, token: str | None) -> tuple[ReleaseId, Record]:
+    """Where a rollback starts and where it goes. The record of the current release need not be readable: to be away
+    from it may be all that is wanted."""
+    current = core.ground.current()
     if current is None:
         raise NothingToRollBackTo("the site has no current release", hint="deploy one first")
     if token is not None:
         target = core.find_release(token)
-        if target.id == current.id:
+        now = _served(core)
+        if target.id == current:
             raise UsageError(f"{target.id} is current already")
-        if target.stands_for >= current.stands_for:
+        if target.stands_for >= (now.stands_for if now else current):
             raise UsageError(
-                f"{target.id} is not earlier than the current release {current.id}",
+                f"{target.id} is not earlier than the current release {current}",
                 hint=f"go forward with: treeswap switch {target.id}",
             )
         return current, target
-    found = rollback_target(current.id, core.ground.records.all(), core.ground.history(), core.trees)
+    found = rollback_target(current, core.releases_there(), core.ground.history(), core.trees)
     if found is None:
         raise NothingToRollBackTo(
-            f"there is no earlier good release with other content than {current.id}",
+            f"there is no earlier good release with other content than {current}",
             hint="`treeswap releases` lists those that exist; `treeswap switch ID` goes to any of them",
         )
     return current, found
 
 
 def _served(core: Core) -> Record | None:
-    """The record of what is served; None too where `current` names a release that does not exist, which is what a
-    switch mends."""
+    """The record of what is served; None too where it is gone or cannot be read, which is what going to another release
+    mends."""
+    current = core.ground.current()
     try:
-        return core.current_record()
-    except Unsettled:
+        return core.ground.records.find(current) if current else None
+    except Damaged:
         return None
 
 
@@ -131,8 +134,19 @@ def _refuse_damaged(core: Core, target: Record, *, force: bool) -> None:
         )
 
 
-def _complete(core: Core, target: Record, current: Record) -> Record:
-    """The target; or, if it lacks trees that are served now, a new release of its versions and theirs."""
+def _complete(core: Core, target: Record, before: ReleaseId | None, current: Record | None, *, force: bool) -> Record:
+    """The target; or, if it lacks trees that are served now, a new release of its versions and theirs. Where the record
+    of the current release `before` cannot say what those are, their public paths would dangle: `Failed`."""
+    if before is None:
+        return target
+    if current is None:
+        lacking = core.served_trees(before, None) - set(target.versions)
+        if lacking and not force:
+            raise Failed(
+                f"{target.id} lacks {', '.join(sorted(lacking))}, whose versions the record of {before} would tell",
+                hint="choose another release; or go there all the same, without these trees, with --force",
+            )
+        return target
     missing: dict[str, Version] = {
         name: version
         for name, version in current.versions.items()
@@ -164,13 +178,21 @@ def _complete(core: Core, target: Record, current: Record) -> Record:
     return record
 
 
-def _go(core: Core, target: Record, current: Record | None, why: str, *, bad: list[ReleaseId] | None = None) -> Outcome:
+def _go(
+    core: Core,
+    target: Record,
+    before: ReleaseId | None,
+    current: Record | None,
+    why: str,
+    *,
+    bad: list[ReleaseId] | None = None,
+) -> Outcome:
     at = swinging.swing(core, target, why, bad=bad or [])
     trees = {
         name: "kept" if current and current.version_id(name) == version.id else "new"
         for name, version in target.versions.items()
     }
-    return Outcome(True, target.id, current.id if current else None, at, trees)
+    return Outcome(True, target.id, before, at, trees)
 
 
 def _leaving(current: Record, target: Record) -> dict[str, Version]:

@@ -20,13 +20,13 @@ from .core import Core
 def status(core: Core) -> Status:
     core.require()
     ground = core.ground
-    records = ground.records.all()
+    records = core.releases_there()
     current = ground.current()
     history = ground.history()
-    record = records.get(current) if current else None
-    target = rollback_target(current, records, history, core.trees) if record and current else None
+    target = rollback_target(current, records, history, core.trees) if current else None
     holder = lock.holder(core.layout.switch_lock) or lock.holder(core.layout.deploy_lock)
     interrupted = None if holder else _interrupted(core, history)
+    served = core.served_trees(current, records.get(current)) if current else frozenset()
     return Status(
         site=core.root,
         name=core.name,
@@ -36,7 +36,7 @@ def status(core: Core) -> Status:
         state="changing" if holder else "interrupted" if interrupted else "rest",
         lock=holder,
         hold=core.hold_mark(),
-        trees={name: _tree_status(core, tree, record, history) for name, tree in core.trees.items()},
+        trees={name: _tree_status(core, tree, served, history) for name, tree in core.trees.items()},
         interrupted=interrupted,
         advice=_advice(current, records) if interrupted else None,
     )
@@ -58,14 +58,14 @@ def _interrupted(core: Core, history: History) -> str | None:
         # Not ours to look into.
         return None
     current = core.ground.current()
-    if current is not None and core.ground.records.find(current) is None:
+    if current is not None and current not in core.ground.records.ids():
         return f"current names {current}, which has no record any more"
     if left:
         return f"an interrupted change left {len(left)} thing{'s' if len(left) > 1 else ''} to clear, such as {left[0]}"
     return None
 
 
-def _tree_status(core: Core, tree: Tree, record: Record | None, history: History) -> TreeStatus:
+def _tree_status(core: Core, tree: Tree, served: frozenset[str], history: History) -> TreeStatus:
     if tree.path is None:
         return TreeStatus(None, ok=True)
     moving = history.open is not None and history.open.what != "switch"
@@ -73,8 +73,7 @@ def _tree_status(core: Core, tree: Tree, record: Record | None, history: History
         state = places.public_state(tree.path, core.layout, tree.name)
     except TreeswapError as error:
         return TreeStatus(tree.path, ok=False, problem=error.message)
-    served = record is not None and tree.name in record.versions
-    if not served:
+    if tree.name not in served:
         return TreeStatus(tree.path, ok=True, problem=None if state == "ours" else "not deployed yet")
     if state == "ours":
         whole = tree.path.is_dir()
