@@ -120,3 +120,11 @@ def test_a_tree_without_public_path_leaves(bench: Bench, tmp_path: Path) -> None
     bench.unadopt("docs")
     assert list(bench.site.trees) == ["apps", "conf", "media"]
     bench.version("v2").deploy().shows("v2").rests()
+
+
+def test_with_its_last_version_goes_all_that_the_site_had_of_a_tree_that_left(bench: Bench) -> None:
+    bench.version("v1").deploy().unadopt("media")
+    bench.version("v2", "apps", "conf").deploy("apps", "conf").version("v3", "apps", "conf").deploy("apps", "conf")
+    bench.prune(keep=1, grace=0.0).rests()
+    assert not (bench.site_root / "trees/media").exists()
+    assert bench.site.status().state == "rest"

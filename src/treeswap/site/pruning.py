@@ -13,7 +13,7 @@ from treeswap.outcomes import Decision, Pruned
 from treeswap.release import Record, ReleaseId, Version
 from treeswap.retention import Policy
 
-from . import straying
+from . import homes, straying
 from .core import Core
 
 
@@ -172,3 +172,6 @@ def _remove_release(
             continue
         stage.remove(directory)
         durable.remove_file(layout.manifest(version.tree, version.id))
+        if version.tree not in {*core.trees, *(tree for tree, _ in kept)}:
+            # The last that was known of a tree that left the site.
+            homes.remove(core, [directory.parent], [version.tree])
