@@ -16,7 +16,10 @@ from .core import Core
 
 
 def verify(core: Core, token: str | None) -> Verified:
-    """Reads every version that a record names, once, or those of one release, and compares with what was sealed."""
+    """Reads every version that a record names, once, or those of one release, and compares with what was sealed.
+
+    Nothing is locked meanwhile: what is being adopted is left out, and a release that somebody removes is not judged.
+    """
     core.require()
     problems: list[Problem] = []
     versions: dict[tuple[str, ReleaseId], Version] = {}
@@ -24,9 +27,13 @@ def verify(core: Core, token: str | None) -> Verified:
         for version in record.versions.values():
             versions[version.tree, version.id] = version
         problems += _links_of(core, record)
+    moving = _moving(core)
+    versions = {key: version for key, version in versions.items() if version.id != moving}
     files = size = 0
     for version in versions.values():
         found = _read(core, version)
+        if found and not _is_named(core, version):
+            continue
         problems += found
         files += version.files
         size += version.bytes
@@ -61,7 +68,21 @@ def _links_of(core: Core, record: Record) -> list[Problem]:
             continue
         if text != core.layout.version_link_text(version):
             problems.append(Problem(name, version.id, "changed", str(link), f"leads to {text}"))
-    return problems
+    return problems if problems and record.id in core.ground.records.ids() else []
+
+
+def _moving(core: Core) -> str | None:
+    """The release whose versions are on their way from their public paths, if there is one. Its record is written after
+    this is told, and this is taken away when all is done: who looks after the records misses none."""
+    try:
+        return core.layout.moving.read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def _is_named(core: Core, version: Version) -> bool:
+    """Whether a record still names a version. A release's record goes before its files do."""
+    return any(record.versions.get(version.tree) == version for record in _whole_records(core, None, []))
 
 
 def _read(core: Core, version: Version) -> list[Problem]:
