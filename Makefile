@@ -1,6 +1,7 @@
 # make demo    a site deployed and rolled back under readers, and a picture of it
 # make test    everything that .ci/run runs: the checks, then the tests
 # make test-crash    all of what make test samples: kills, errors and power losses at every point; SHARD=i/n
+# make test-soak    commands and readers at once, killed at random, for MINUTES=10; SEED=...
 # make check   style, types, and which room imports which
 # make bench   times beside rsync's
 # make clean   removes what the others made
@@ -9,7 +10,7 @@
 
 BIN = .venv/bin
 
-.PHONY: demo test test-crash check bench clean
+.PHONY: demo test test-crash test-soak check bench clean
 
 demo: .venv/.demo
 	@$(BIN)/python -m treeswap demo $(ARGS)
@@ -21,6 +22,9 @@ test: check
 test-crash: .venv/.dev
 	@scripts/test-needs
 	@TREESWAP_CRASH=full $(BIN)/python -m pytest tests/crash -n 2 --dist load $(ARGS)
+
+test-soak: .venv/.dev
+	@cd tests && PYTHONPATH=.:../src ../$(BIN)/python -m crash.soak --minutes $(or $(MINUTES),10) $(ARGS)
 
 check: .venv/.dev
 	@$(BIN)/python -m ruff check .
