@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,9 @@ def test_with_its_last_version_goes_all_that_the_site_had_of_a_tree_that_left(be
     bench.prune(keep=1, grace=0.0).rests()
     assert not (bench.site_root / "trees/media").exists()
     assert bench.site.status().state == "rest"
+
+
+def test_a_tree_that_comes_back_unchanged_is_public_again(bench: Bench) -> None:
+    bench.version("v1").deploy().unadopt("media")
+    shutil.rmtree(bench.world / "media")
+    bench.deploy(add=True).shows("v1").rests()

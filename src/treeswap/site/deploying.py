@@ -300,10 +300,11 @@ class Deploy:
         """Every tree equals the current release's: the public links are looked after, settings are remembered."""
         core, work = self._core, self._work
         with core.switching(self._doing):
-            for path in core.heal_public_links(work.current):
-                self._note(f"made the missing public link {path} again")
             if work.site != work.before:
                 core.write_site(work.site)
+            # Those of trees, too, that have just come back with the content that they left with.
+            for path in core.heal_public_links(work.current):
+                self._note(f"made the missing public link {path} again")
             for name, tree in work.trees.items():
                 homes.save_cache(core, name, tree.cache)
         return self.outcome(changed=False)
