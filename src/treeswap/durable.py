@@ -209,8 +209,9 @@ def refusal_to_move(directory: Path, room: Path) -> OSError | None:
             return None if refusal.errno in (errno.ENOTEMPTY, errno.EEXIST) else refusal
         raise AssertionError(f"{directory} was renamed over a directory that is not empty")
     finally:
-        (target / "x").rmdir()
-        target.rmdir()
+        for path in (target / "x", target):
+            if is_plain_directory(path):
+                path.rmdir()
 
 
 def can_exchange(room: Path) -> bool:

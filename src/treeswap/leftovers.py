@@ -150,13 +150,23 @@ def leftovers(ground: Ground) -> list[Path]:
 
 
 def _of_trees_that_left(ground: Ground, kept: Kept, found: Sequence[Path]) -> list[Path]:
-    """What the site keeps for trees that neither it nor a record names: stat data, and directories in which nothing is
-    but what goes, too."""
+    """What the site keeps for trees that neither it nor a record names: stat data, directories in which nothing is but
+    what goes, too, and the way to shared paths on another filesystem, where there are none."""
     layout, goes = ground.layout, set(found)
     named = {*ground.site.trees, *(tree for tree, _ in kept.versions)}
     homes = [path for path in (*listed(layout.trees), *listed(layout.manifests)) if durable.is_plain_directory(path)]
     left = [path for path in homes if goes.issuperset(listed(path))]
+    left += [path for path in listed(layout.shared) if path.is_symlink() and _leads_to_nothing(path, ground.site.id)]
     return [path for path in (*left, *listed(layout.cache)) if path.name not in named and path not in goes]
+
+
+def _leads_to_nothing(link: Path, site_id: str) -> bool:
+    """Whether there are no shared paths where this leads. What is not mounted may hold some."""
+    shared = Path(os.readlink(link))
+    trees_dir = shared.parent
+    if os.path.lexists(trees_dir):
+        return _is_marked(trees_dir, site_id) and not listed(shared)
+    return trees_dir.parent.is_dir()
 
 
 def lies_in_site(link: Path, layout: Layout) -> bool:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -298,6 +299,21 @@ def test_a_filesystem_without_exchange_refuses_and_names_the_ways_out(
     assert snapshot(bench.root, but=("",)) == before
     bench.deploy(adopt=True, allow_gap=True).shows("v1").notes("was missing for", "µs")
     bench.rollback().shows("v0").rests()
+
+
+def test_a_probe_that_fails_half_way_leaves_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    live(bench).version("v1")
+    make = Path.mkdir
+
+    def refuse(self: Path, *args: Any, **kwargs: Any) -> None:
+        if self.name == "x":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        make(self, *args, **kwargs)
+
+    before = snapshot(bench.root, but=("",))
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    bench.deploy(adopt=True, exits=12).says(os.strerror(errno.EACCES))
+    assert snapshot(bench.root, but=("",)) == before
 
 
 def test_shared_paths_move_out_without_exchange(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,6 +90,26 @@ def test_adopted_there_with_what_it_shares(bench: Bench, elsewhere: Path) -> Non
     bench.rests()
 
 
+def test_the_way_to_shared_paths_goes_with_the_last_that_names_the_tree(bench: Bench, elsewhere: Path) -> None:
+    bench.paths["media"] = elsewhere / "media"
+    bench.version("v1").deploy().unadopt("media")
+    link = bench.site_root / "shared/media"
+    assert link.is_symlink(), "a release may still be gone back to"
+    bench.version("v2", "apps").deploy("apps").version("v3", "apps").deploy("apps")
+    bench.prune(bench.ids[0], keep=1, grace=0.0).recover()
+    assert not link.is_symlink()
+    bench.rests()
+
+
+def test_the_way_to_shared_paths_stays_where_there_are_some(bench: Bench, elsewhere: Path) -> None:
+    bench.paths["media"] = elsewhere / "media"
+    bench.version("v1").deploy(shared=["media/up/"]).unadopt("media")
+    (elsewhere / "media/up/photo").touch()
+    bench.version("v2", "apps").deploy("apps").version("v3", "apps").deploy("apps")
+    bench.prune(bench.ids[0], keep=1, grace=0.0).recover()
+    assert (bench.site_root / "shared/media/up/photo").exists()
+
+
 def test_a_refused_first_deploy_leaves_nothing_there(bench: Bench, elsewhere: Path) -> None:
     bench.paths["media"] = elsewhere / "media"
     bench.version("v1")

@@ -15,7 +15,7 @@ import pytest
 import treeswap
 from bench import Bench, as_nobody, snapshot, untouched
 from filesystems import CannotMount, mounted, unmount, without
-from treeswap import durable
+from treeswap import durable, places
 from treeswap.errors import (
     DestinationRefused,
     Failed,
@@ -313,6 +313,16 @@ def test_a_directory_with_other_things_in_it_is_no_site_to_be(bench: Bench) -> N
     refused(bench, PlaceRefused, "precious", "--deploy-to")
 
 
+@pytest.mark.parametrize("others", ["releases/20200101000000/app.py", "trees/apps/20200101000000/app.py", "run/x"])
+def test_a_directory_with_another_tools_releases_is_no_site_to_be(bench: Bench, others: str) -> None:
+    """A sweep would take them for leftovers of its own."""
+    bench.version("v1")
+    (bench.site_root / others).parent.mkdir(parents=True)
+    (bench.site_root / others).write_text("theirs")
+    refused(bench, PlaceRefused, "--deploy-to", others.partition("/")[0])
+    assert (bench.site_root / others).read_text() == "theirs"
+
+
 def test_a_shared_file_that_is_nowhere(bench: Bench) -> None:
     bench.version("v1")
     bench.options = {"shared": ["conf/.env"]}
@@ -479,8 +489,18 @@ def test_any_error_of_the_disk_ends_in_one_whole_release(
                 ready.shows("v1")
                 assert ready.current == before
             else:
-                assert not any(path.exists() for path in ready.paths.values())
+                assert not any(os.path.lexists(path) for path in ready.paths.values()), f"{name} {fatal}"
         ready.version("v2")
     else:
         raise AssertionError("there was no end of it")
     ready.deploy(force=True).shows("v2").rests()
+
+
+def test_a_disk_that_fails_while_the_request_is_made_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> tuple[int, str]:
+        raise OSError(5, os.strerror(5), str(path))
+
+    bench.version("v1")
+    monkeypatch.setattr(places, "place_of", fail)
+    with pytest.raises(Failed, match="could not be used"):
+        bench.request()

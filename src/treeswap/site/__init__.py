@@ -16,7 +16,7 @@ from treeswap.errors import NotASite, UsageError
 from treeswap.records import SiteFile
 from treeswap.release import Release, Settings, Tree
 
-from .core import Core, with_settings
+from .core import Core, refusing, with_settings
 from .request import Pair, Request
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Site(Core):
     @classmethod
     def open(cls, path: str | Path, **adapters: Any) -> Self:
         """The site that `path` belongs to: SITE, a public path, or anything in them. `NotASite` if there is none."""
-        root = places.site_of(Path(path))
+        with refusing():
+            root = places.site_of(Path(path))
         if root is None:
             raise NotASite(f"{path} is in no site", hint="make one with `treeswap copy` or `treeswap init`")
         return cls(root, **adapters)
@@ -67,7 +68,9 @@ class Site(Core):
         """The site that these public paths belong to, or will."""
         if not pairs:
             raise UsageError("no tree is named", hint="treeswap copy SRC:DEST")
-        return cls(places.site_for([places.resolved(pair.path) for pair in pairs], deploy_to), **adapters)
+        with refusing():
+            root = places.site_for([places.resolved(pair.path) for pair in pairs], deploy_to)
+        return cls(root, **adapters)
 
     @classmethod
     def create(
@@ -123,13 +126,15 @@ class Site(Core):
         """What `copy` asks for: see `asking.request_for`."""
         from . import asking
 
-        return asking.request_for(self, pairs, **options)
+        with self.telling():
+            return asking.request_for(self, pairs, **options)
 
     def complete(self, tree: Tree) -> Tree:
         """A tree as configured, with its public path resolved and the place of its versions decided."""
         from . import asking
 
-        return asking.completed(self, tree)
+        with self.telling():
+            return asking.completed(self, tree)
 
     # ------------------------------------------------------------ deploy
 

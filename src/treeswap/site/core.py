@@ -75,7 +75,8 @@ class Core:
         self.clock = clock
         self.runner = runner
         self.excluding = excluding
-        self.load()
+        with refusing():
+            self.load()
 
     def load(self) -> None:
         """Reads site.json, or imagines the one that a site to be made will have."""
@@ -350,6 +351,15 @@ class Core:
             return True
         except PlaceRefused:
             return False
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Lets no bare `OSError` out, where there is no site to tell about yet."""
+    try:
+        yield
+    except OSError as error:
+        raise failure(error) from error
 
 
 def failure(error: OSError) -> Failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 
 from treeswap import lease, switch
@@ -31,12 +31,16 @@ def swing(core: Core, record: Record, why: str, *, bad: Sequence[ReleaseId] = ()
         stack.callback(os.close, held)
         _check_whole(core, record)
         trees = [tree for tree in core.trees.values() if tree.name in record.versions]
-        switch.put_public_links(layout, trees)
-        # A signal waits from here on: what it would break off is too short to be worth an open intent.
-        core.listener(Event("switching"))
-        intent = ground.journal.intend(
-            "switch", before=before, to=record.id, why=why, bad=list(bad), good=[record.stands_for]
-        )
+        try:
+            switch.put_public_links(layout, trees)
+            # A signal waits from here on: what it would break off is too short to be worth an open intent.
+            core.listener(Event("switching"))
+            intent = ground.journal.intend(
+                "switch", before=before, to=record.id, why=why, bad=list(bad), good=[record.stands_for]
+            )
+        except BaseException:
+            _drop_unused_links(core)
+            raise
         try:
             switch.point(layout, record.id)
         except OSError as error:
@@ -87,6 +91,13 @@ def _check_whole(core: Core, record: Record) -> None:
             )
 
 
+def _drop_unused_links(core: Core) -> None:
+    """The public links that were made for a switch which did not happen. One that resists is left to the next change:
+    the failure that is to be told is another one."""
+    with suppress(OSError, TreeswapError):
+        switch.drop_unused_links(core.layout, core.trees.values(), core.current_record())
+
+
 def _after_a_failed_rename(core: Core, record: Record, intent: int, error: OSError) -> None:
     """The rename may have happened and only its fsync failed: the link says which."""
     if core.ground.current() == record.id:
@@ -95,6 +106,7 @@ def _after_a_failed_rename(core: Core, record: Record, intent: int, error: OSErr
             hint="look at the disk; `treeswap recover` tries again",
             cause=error,
         )
+    _drop_unused_links(core)
     core.listener(Event("not-switched"))
     told: TreeswapError = failure(error)
     try:
