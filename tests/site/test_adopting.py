@@ -18,6 +18,7 @@ import pytest
 from bench import Bench, as_nobody, snapshot, wait_for
 from treeswap import durable
 from treeswap.errors import ConsentNeeded, DestinationRefused
+from treeswap.journal import Journal
 
 _READER = """
 import os, sys
@@ -276,6 +277,51 @@ def test_staging_beside_live_directories_adopts_at_the_switch(bench: Bench) -> N
     assert [row.record.kind for row in bench.site.releases()] == ["deployed", "adopted"]
     assert bench.ids[0] < staged, "the adopted release counts as the earlier one"
     bench.rollback().shows("v0").rests()
+
+
+def _resisting(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """This directory cannot be exchanged, as if something were mounted on it."""
+    exchange = durable.exchange
+
+    def refuse(one: Path, other: Path) -> None:
+        if one == path:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(one))
+        exchange(one, other)
+
+    monkeypatch.setattr(durable, "exchange", refuse)
+
+
+def test_a_directory_that_resisted_once_is_adopted_by_the_next_switch(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(bench).version("v1").stage(adopt=True)
+    staged = bench.ids[-1]
+    _resisting(monkeypatch, bench.world / "media")
+    bench.switch(staged, adopt=True, exits=12).says("not every directory", str(bench.world / "media"))
+    bench.shows("v0")
+    monkeypatch.undo()
+    bench.switch(staged, adopt=True).shows("v1").recover().rests()
+
+
+def test_a_directory_that_resisted_is_left_alone_by_whoever_recovers(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No record names it any more: moved into the site now, it would be swept as a leftover."""
+    live(bench).version("v1")
+    media = bench.world / "media"
+    inode = media.stat().st_ino
+
+    def fail(self: Journal, intent: int, *, done: bool) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    _resisting(monkeypatch, media)
+    monkeypatch.setattr(Journal, "outcome", fail)
+    bench.deploy(adopt=True, exits=12)
+    monkeypatch.undo()
+    bench.recover().shows("v0").rests()
+    assert media.stat().st_ino == inode and not media.is_symlink()
+    assert (bench.world / "apps").is_symlink()
+    bench.deploy(adopt=True).shows("v1").rests()
 
 
 def _without_flags(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,10 @@ def adopt(
     """
     layout, ground = core.layout, core.ground
     before = core.current_record()
-    id = reserved or core.reserve(1)[0]
+    if reserved is None or reserved in ground.records.ids():
+        # There already, where another of the directories resisted once, and is tried again now.
+        reserved = core.reserve(1)[0]
+    id = reserved
     surveyed = {tree.name: _survey(core, tree) for tree in trees}
     if not lease.is_held(layout, id):
         # The id was reserved with that of the release to go to: an attempt that died may have used it before.
