@@ -156,11 +156,11 @@ def _of_trees_that_left(ground: Ground, kept: Kept, found: Sequence[Path]) -> li
     named = {*ground.site.trees, *(tree for tree, _ in kept.versions)}
     homes = [path for path in (*listed(layout.trees), *listed(layout.manifests)) if durable.is_plain_directory(path)]
     left = [path for path in homes if goes.issuperset(listed(path))]
-    left += [path for path in listed(layout.shared) if path.is_symlink() and _leads_to_nothing(path, ground.site.id)]
+    left += [path for path in listed(layout.shared) if path.is_symlink() and leads_to_nothing(path, ground.site.id)]
     return [path for path in (*left, *listed(layout.cache)) if path.name not in named and path not in goes]
 
 
-def _leads_to_nothing(link: Path, site_id: str) -> bool:
+def leads_to_nothing(link: Path, site_id: str) -> bool:
     """Whether there are no shared paths where this leads. What is not mounted may hold some."""
     shared = Path(os.readlink(link))
     trees_dir = shared.parent

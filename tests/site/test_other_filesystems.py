@@ -101,6 +101,15 @@ def test_the_way_to_shared_paths_goes_with_the_last_that_names_the_tree(bench: B
     bench.rests()
 
 
+def test_a_tree_that_leaves_before_it_had_a_release_leaves_nothing(bench: Bench, elsewhere: Path) -> None:
+    bench.paths["media"] = elsewhere / "media"
+    bench.version("v1", "apps").deploy("apps").version("v1", "media").stage("media", add=True)
+    bench.prune(bench.ids[-1], grace=0.0).unadopt("media")
+    assert os.listdir(bench.site_root / "shared") == []
+    assert not (elsewhere / ".treeswap/media.trees").exists()
+    bench.rests()
+
+
 def test_the_way_to_shared_paths_stays_where_there_are_some(bench: Bench, elsewhere: Path) -> None:
     bench.paths["media"] = elsewhere / "media"
     bench.version("v1").deploy(shared=["media/up/"]).unadopt("media")

@@ -11,6 +11,7 @@ from treeswap import durable, places, stage
 from treeswap.cache import Cache
 from treeswap.errors import Failed
 from treeswap.layout import MARKER, lies_in
+from treeswap.leftovers import leads_to_nothing
 from treeswap.release import Tree
 
 from .core import Core
@@ -80,6 +81,9 @@ def remove(core: Core, made: Iterable[Path], trees: Iterable[str]) -> None:
     for name in trees:
         with suppress(OSError):
             durable.remove_file(core.layout.cache / name)
+            link = core.layout.shared / name
+            if link.is_symlink() and not link.exists() and leads_to_nothing(link, core.ground.site.id):
+                durable.remove_file(link)
         remove_empty([core.layout.manifests / name])
 
 
