@@ -184,6 +184,12 @@ def test_a_release_whose_record_is_damaged_is_given_up_as_the_hint_says(three: B
     assert v1 not in three.versions("apps")
 
 
+def test_what_a_damaged_record_may_have_been_the_label_of_is_said(two: Bench) -> None:
+    record = two.site_root / ".treeswap/records" / f"{two.ids[0]}.json"
+    record.write_bytes(b"nonsense")
+    two.switch("spring", exits=2).says("there is no release 'spring'", f"{two.ids[0]} cannot be read")
+
+
 def test_from_a_current_release_whose_record_is_damaged_a_rollback_leads_away(three: Bench) -> None:
     v2, v3 = three.ids[1:]
     flip(file_of(three, "current's record"))

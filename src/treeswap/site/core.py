@@ -314,7 +314,11 @@ class Core:
                 raise damaged[found[0]]
             return records[found[0]]
         if not found:
-            raise NoSuchRelease(f"there is no release {token!r}", hint="`treeswap releases` lists those that exist")
+            # It may be the label of one of those.
+            unread = f"; the record of {', '.join(damaged)} cannot be read" if damaged else ""
+            raise NoSuchRelease(
+                f"there is no release {token!r}{unread}", hint="`treeswap releases` lists those that exist"
+            )
         raise NoSuchRelease(
             f"{token!r} names {len(found)} releases: {', '.join(reversed(found[-5:]))}", hint="give more of the id"
         )
