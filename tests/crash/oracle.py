@@ -150,6 +150,9 @@ def _difference(found: Seen, wanted: Seen) -> list[str]:
 
 # ---------------------------------------------------------------- what is on disk
 
+Sealed = Mapping[str, Mapping[str, tuple[object, ...]]]
+"""Of each sealed version, what is known of its inodes, by their paths."""
+
 
 def whole_records(site: Site, known: Mapping[str, Iterable[Seen | None]]) -> None:
     """Invariants 1, 3 and 4 from the disk: each record's links and versions are there, with content that is `known`
@@ -187,9 +190,7 @@ def sealed(site: Site) -> dict[str, dict[str, tuple[object, ...]]]:
     return found
 
 
-def unchanged_versions(
-    before: Mapping[str, Mapping[str, tuple[object, ...]]], now: Mapping[str, Mapping[str, tuple[object, ...]]]
-) -> None:
+def unchanged_versions(before: Sealed, now: Sealed) -> None:
     """Invariant 2: a version that is named now as before is what it was."""
     for name, was in before.items():
         if name in now and now[name] != was:

@@ -1,7 +1,7 @@
 """The program, run many thousand times: a process that has it imported forks, and the child runs one command line.
 
-This is the sweeps' own process, without threads. A child may be under strace from its first instruction of the program
-on, or have some of its functions replaced.
+This is the sweeps' own process, without threads. A child may be under strace, or meet a `Trap`, from its first
+instruction of the program on, or have some of its functions replaced.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gc
 import os
 import pkgutil
 import pwd
+import socket
 import subprocess
 import sys
 import traceback
@@ -22,6 +23,7 @@ import treeswap
 from treeswap.cli.program import run as run_program
 
 from .oracle import Answer
+from .trap import Trap
 
 KILLED = -9
 
@@ -50,25 +52,28 @@ class Program:
         *words: str,
         user: str | None = None,
         patch: Callable[[], None] | None = None,
-        strace: Sequence[str] | None = None,
+        trap: Trap | None = None,
+        traced: bool = False,
     ) -> Answer:
-        """Runs one command line. `strace` are options under which it is traced, to the file `trace`."""
+        """Runs one command line. Where it is `traced`, its calls are in the file `trace` afterwards."""
         null, out, err = os.open(os.devnull, os.O_RDONLY), os.memfd_create("out"), os.memfd_create("err")
-        gate, opener = os.pipe()
+        ours, theirs = socket.socketpair()
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            os.close(opener)
-            self._child(words, user, patch, (null, out, err), gate)
-        os.close(gate)
+            self._child(words, user, patch, trap, (null, out, err), theirs)
+        theirs.close()
         os.close(null)
-        tracer = self._attach(pid, strace) if strace is not None else None
-        os.close(opener)
+        with ours:
+            tracer = self._attach(pid) if traced else None
+            ours.send(b".")
+            if trap is not None:
+                trap.answer(ours, pid)
         status = os.waitpid(pid, 0)[1]
         if tracer is not None:
             told = tracer.communicate(timeout=60)[1]
-            assert tracer.returncode in (0, KILLED), told
+            assert tracer.returncode == 0, told
         texts = [_read(fd) for fd in (out, err)]
         return Answer(("treeswap", *words), os.waitstatus_to_exitcode(status), *texts)
 
@@ -76,8 +81,8 @@ class Program:
     def trace(self) -> Path:
         return self.scratch / "trace"
 
-    def _attach(self, pid: int, options: Sequence[str]) -> subprocess.Popen[str]:
-        command = ["strace", "-y", "-s", "80", "-o", str(self.trace), *options, "-p", str(pid)]
+    def _attach(self, pid: int) -> subprocess.Popen[str]:
+        command = ["strace", "-y", "-n", "-s", "80", "-o", str(self.trace), "-p", str(pid)]
         tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert tracer.stderr is not None
         said = tracer.stderr.readline()
@@ -91,12 +96,12 @@ class Program:
         words: Sequence[str],
         user: str | None,
         patch: Callable[[], None] | None,
+        trap: Trap | None,
         streams: tuple[int, int, int],
-        gate: int,
+        parent: socket.socket,
     ) -> None:
         code = 99
         try:
-            # Nothing is opened here: the tracer may be there already, and counts.
             for number, fd in enumerate(streams):
                 os.dup2(fd, number)
             os.chdir(self.cwd)
@@ -106,9 +111,12 @@ class Program:
                 os.setgroups([])
                 os.setgid(entry.pw_gid)
                 os.setuid(entry.pw_uid)
-            os.read(gate, 1)
+            parent.recv(1)
             if patch is not None:
                 patch()
+            if trap is not None:
+                trap.install(parent)
+            os.sched_yield()  # strace.BEGINS
             code = run_program(words)
         except BaseException:
             traceback.print_exc()

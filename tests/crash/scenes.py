@@ -16,7 +16,8 @@ from pathlib import Path
 
 from .oracle import Answer, Broken, Seen, Shown, Site
 from .program import KILLED, Program
-from .strace import Call, killing
+from .strace import calls, find
+from .trap import Trap
 
 TREES = ("apps", "conf", "media")
 UPLOADS = {"uploads/a": b"kept"}
@@ -46,6 +47,8 @@ class World:
         (self.root / "srv").mkdir()
         (self.beside / "srv").mkdir()
         self.program = Program(self.root, here / "scratch")
+        if not elsewhere:
+            self.changing.pop()
         public = {name: self.root / "srv" / name for name in TREES}
         trees_dirs = {}
         if elsewhere:
@@ -89,8 +92,13 @@ class World:
         assert answer.code == 0, str(answer)
 
     def died(self, words: tuple[str, ...], name: str, nth: int) -> None:
-        """Runs a command that is killed at a call."""
-        answer = self.program.run(*words, strace=killing(Call(name, nth, "")))
+        """Runs a command that is killed at a call, which an undisturbed run tells before."""
+        self.save()
+        self.restore()
+        self.program.run(*words, traced=True)
+        call = find(calls(self.program.trace.read_text()), name, nth)
+        self.restore()
+        answer = self.program.run(*words, trap=Trap(call))
         assert answer.code == KILLED, str(answer)
 
     # ------------------------------------------------------------ the same world again
@@ -102,15 +110,6 @@ class World:
     def restore(self) -> None:
         for directory in self.changing:
             _copy(directory.with_name("saved"), directory)
-
-    def mark(self) -> None:
-        """Remembers the present state, besides the saved one."""
-        for directory in self.changing:
-            _copy(directory, directory.with_name("marked"))
-
-    def back_to_mark(self) -> None:
-        for directory in self.changing:
-            _copy(directory.with_name("marked"), directory)
 
 
 def write(root: Path, files: Mapping[str, bytes]) -> None:

@@ -1,14 +1,14 @@
-"""The system calls of a run: which of them change files, which errors each can return, and how strace(1) makes it so.
+"""The system calls of a run, as strace(1) tells them: which of them change files, and which errors each can return.
 
-A call is named by its system call and its place among the run's calls of that kind, as strace counts them for an
-injection: `rename:3` is the third.
+A call is named by its system call and its place among the run's calls of that kind: `rename:3` is the third. Those of
+threads, of other programs that the run starts, and those that look at processes, are not counted.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _SPACE = ("ENOSPC", "EDQUOT")
@@ -69,28 +69,55 @@ _OTHERS = """
 """
 HARMLESS = frozenset(_OTHERS.split())
 
-_CALL = re.compile(r"^(\w+)\((.*?)(?:\)\s+= (.*)| <unfinished .*)?$")
+_CALL = re.compile(r"^\[\s*(\d+)\] ((\w+)\((.*?)(?:\)\s+= (.*)| <unfinished .*)?)$")
+_SUBJECT = re.compile(r'("(?:[^"\\]|\\.)*)"|(A)T_FDCWD(<[^>]*)>|\d+(<[^>]*)>')
+_FIRST_ONLY = {"read", "pread64", "write", "pwrite64", "getdents64", "readlink", "setxattr", "fsetxattr"}
+"""Calls whose further arguments are no paths, however they look."""
 _VARIES = re.compile(r"\.[0-9a-f]{16}\.|\d+")
+BEGINS = "sched_yield"
+"""The call after which the program begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     name: str
     nth: int
+    number: int
+    """The system's, for this kind of call."""
     text: str
 
     @property
     def id(self) -> str:
         return f"{self.name}:{self.nth}"
 
+    @property
+    def subjects(self) -> list[tuple[int, str]]:
+        """The files that the call is about: the place of the argument, then the path, after a quote, or after `<` and
+        `A<` where a descriptor stands for it."""
+        arguments = self.text.partition("(")[2].split(", ")
+        found = enumerate(arguments[:1] if self.name in _FIRST_ONLY else arguments[:4])
+        matches = ((position, _SUBJECT.match(argument)) for position, argument in found)
+        return [(position, "".join(filter(None, match.groups()))) for position, match in matches if match]
+
 
 def calls(trace: str) -> Iterator[Call]:
-    """Every call of a trace."""
+    """Every call of a trace, from where the program begins."""
     seen: Counter[str] = Counter()
-    for line in trace.splitlines():
+    for line in trace.partition(BEGINS)[2].splitlines():
         if (found := _CALL.match(line)) is not None:
-            seen[found[1]] += 1
-            yield Call(found[1], seen[found[1]], line)
+            call = Call(found[3], seen[found[3]] + 1, int(found[1]), found[2])
+            if not is_of_processes([told for _, told in call.subjects]):
+                seen[call.name] += 1
+                yield call
+
+
+def is_of_processes(subjects: Iterable[str]) -> bool:
+    """Whether a call looks at processes. How many there are, and what they have open, differs from run to run."""
+    return any(told.lstrip('"<').startswith("/proc") for told in subjects)
+
+
+def find(found: Iterable[Call], name: str, nth: int) -> Call:
+    return next(call for call in found if (call.name, call.nth) == (name, nth))
 
 
 def changes(call: Call) -> bool:
@@ -111,25 +138,6 @@ def is_known(call: Call) -> bool:
     return call.name in HARMLESS or call.name in ERRORS or call.name == "ioctl"
 
 
-def killing(call: Call) -> list[str]:
-    """Options of strace by which SIGKILL meets a run on entering a call: the call is not carried out."""
-    return [f"--trace={call.name}", f"--inject={call.name}:signal=SIGKILL:when={call.nth}"]
-
-
-def failing(call: Call, error: str) -> list[str]:
-    """Options by which a call returns an error instead of being carried out."""
-    return [f"--trace={call.name}", f"--inject={call.name}:error={error}:when={call.nth}"]
-
-
-def is_same(call: Call, other: Call | None) -> bool:
-    """Whether two runs did the same by these calls, ids, times and random names aside."""
-    return other is not None and call.id == other.id and _object(call.text) == _object(other.text)
-
-
-def _object(text: str) -> str:
-    """The file that a call is about: all that stands before what differs from run to run."""
-    if text.startswith(("write", "pwrite", "read", "pread", "getdents")):
-        head = text.partition(", ")[0]
-    else:
-        head = re.split(r", \[|, \{|\) = |\)? <unfin", text)[0]
-    return _VARIES.sub("·", head)
+def is_same(some: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether calls of two runs were about the same files, ids and random names aside."""
+    return [_VARIES.sub("·", told) for told in some] == [_VARIES.sub("·", told) for told in others]

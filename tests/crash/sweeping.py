@@ -17,14 +17,14 @@ _TESTS = Path(__file__).resolve().parent.parent
 _PATH = f"{_TESTS}:{Path(treeswap.__file__).resolve().parent.parent}"
 
 
-def swept(scene: str, *kinds: str, quick: int, full: int | None = None) -> str:
+def swept(scene: str, *kinds: str, quick: int, full: int) -> str:
     """Sweeps one scene and gives the figures. A failure names each case, what does not hold, and how to repeat it."""
     if shutil.which("strace") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("strace is not installed")
         pytest.skip("strace is not installed")
     command = [sys.executable, "-m", "crash.sweep", scene, "--json", "--kinds", ",".join(kinds), "--quick", str(quick)]
-    command += [] if full is None else ["--full", str(full)]
+    command += ["--full", str(full)]
     done = subprocess.run(
         command, cwd=_TESTS, env={**os.environ, "PYTHONPATH": _PATH}, capture_output=True, text=True, check=False
     )
@@ -37,5 +37,5 @@ def swept(scene: str, *kinds: str, quick: int, full: int | None = None) -> str:
         pytest.fail(f"{len(figures['failed'])} of {figures['runs']} runs; again: {again}\n\n{told}", pytrace=False)
     return (
         f"{scene} {' '.join(kinds)}: {figures['calls']} changing calls, {figures['runs']} of {figures['cases']} cases, "
-        f"{figures['seconds']} s"
+        f"{figures['states']} states, {figures['seconds']} s"
     )
