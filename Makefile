@@ -1,6 +1,8 @@
 # make demo    a site deployed and rolled back under readers, and a picture of it
 # make test    everything that .ci/run runs: the checks, then the tests
-# make test-crash    all of what make test samples: kills, errors and power losses at every point; SHARD=i/n
+# make test-crash    more of what make test samples: kills, errors and power losses at so many points that two cores
+#                    need less than an hour. SEED=... takes others; SHARD=i/n (1/8, 2/8, ...) every n-th of all there
+#                    are, so that n runs, on as many machines, leave none out
 # make test-soak    commands and readers at once, killed at random, for MINUTES=10; SEED=...
 # make check   style, types, and which room imports which
 # make bench   times beside rsync's

@@ -1,7 +1,7 @@
 """How much of a sweep a run does: a seeded sample, all of it, or one shard of all.
 
-TREESWAP_CRASH=full     all cases
-SHARD=i/n               of these every n-th, from the i-th (1 to n) on
+TREESWAP_CRASH=full     as many as fit into an hour, all sweeps together, on two cores
+SHARD=i/n               of all cases every n-th, from the i-th (1 to n) on
 SEED=…                  another sample
 """
 
