@@ -29,13 +29,15 @@ class Intent:
 @dataclass(slots=True)
 class History:
     """The fold. `served` in order of serving, without repetitions side by side; `left_at` when a release last ceased to
-    be current; `bad` holds what releases stand for; `damaged` (tree, version) pairs that `verify` found damaged."""
+    be current; `bad` holds what releases stand for; `damaged` (tree, version) pairs that `verify` found damaged;
+    `gone_after` the highest id when a tree last left the site."""
 
     highest: ReleaseId | None = None
     served: list[ReleaseId] = field(default_factory=list)
     bad: set[ReleaseId] = field(default_factory=set)
     left_at: dict[ReleaseId, datetime] = field(default_factory=dict)
     damaged: set[tuple[str, ReleaseId]] = field(default_factory=set)
+    gone_after: dict[str, ReleaseId] = field(default_factory=dict)
     open: Intent | None = None
 
     def reserve(self, id: ReleaseId) -> None:
@@ -53,6 +55,8 @@ class History:
 
     def carry_out(self, intent: Intent, at: datetime) -> None:
         """What a change that was begun is known to have come to."""
+        if intent.what == "unadopt" and self.highest is not None:
+            self.gone_after.update(dict.fromkeys(intent.details.get("copies", ()), self.highest))
         if intent.what == "unadopt" or intent.to is None:
             return
         self.serve(intent.to, at)
@@ -75,6 +79,11 @@ class History:
 
     def is_bad(self, record: Record) -> bool:
         return record.stands_for in self.bad
+
+    def has_brought(self, tree: str, records: Mapping[ReleaseId, Record]) -> bool:
+        """Whether a release brought a tree since it last joined the site: one from before it left does not count."""
+        left = self.gone_after.get(tree, "")
+        return any(tree in record.versions and record.id > left for record in records.values())
 
 
 def rollback_target(

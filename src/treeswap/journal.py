@@ -144,6 +144,7 @@ def _fold(history: History, number: int, event: dict[str, Any]) -> None:
         case "intent":
             details = table_of(event["details"])
             details |= {mark: _ids(details[mark]) for mark in ("bad", "good") if mark in details}
+            details |= {mark: table_of(details[mark]) for mark in ("copies",) if mark in details}
             before, to = _id(event["from"]), _id(event["to"])
             history.open = Intent(number, text_of(event["what"]), at, before, to, text_of(event["why"]), details)
         case "outcome":

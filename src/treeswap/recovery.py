@@ -181,4 +181,22 @@ def sweep(ground: Ground) -> Recovered:
         except (OSError, Failed) as error:
             # Somebody else's, perhaps: what nobody needs must not hold up a change.
             done.notes.append(f"could not clear {path}: {error}")
+    if dead := _never_came_back(ground):
+        forget_trees(ground, dead)
+        done.notes.append(f"forgot {', '.join(dead)}, which an interrupted deploy was bringing back into the site")
     return done
+
+
+def _never_came_back(ground: Ground) -> list[str]:
+    """Trees that left the site, and are named in it again without a release that brought them. The releases from before
+    have versions of them, so that they would be taken for trees that lost their public paths."""
+    history, layout = ground.journal.history(), ground.layout
+    records, unreadable = ground.records.readable()
+    if unreadable:
+        return []  # who knows what those brought
+    return [
+        tree.name
+        for tree in ground.site.trees.values()
+        if tree.name in history.gone_after and not history.has_brought(tree.name, records)
+        if tree.path is not None and not durable.leads_through(tree.path, layout.public_text(tree.name))
+    ]

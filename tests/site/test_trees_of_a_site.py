@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from bench import Bench, inodes, snapshot
+from bench import Bench, in_child, inodes, snapshot
 from treeswap.errors import ConsentNeeded
 
 
@@ -135,3 +136,23 @@ def test_a_tree_that_comes_back_unchanged_is_public_again(bench: Bench) -> None:
     bench.version("v1").deploy().unadopt("media")
     shutil.rmtree(bench.world / "media")
     bench.deploy(add=True).shows("v1").rests()
+
+
+def test_a_tree_that_came_back_half_way_is_not_in_the_way_of_the_others(bench: Bench) -> None:
+    """`current` has a version of it still, from before it left."""
+    bench.version("v1").deploy().unadopt("media")
+    bench.version("v2")
+
+    def dies() -> None:
+        site = bench.site
+        site.listener = lambda event: os.kill(os.getpid(), signal.SIGKILL) if event.tree == "media" else None
+        site.deploy(bench.request("media", adopt=True, add=True))
+
+    in_child(dies)
+    assert "media" in bench.site.trees
+    bench.deploy("apps", "conf")
+    assert [(path / "f").read_text() for path in bench.paths.values()] == ["v2", "v2", "v1"]
+    bench.switch(bench.ids[0]).shows("v1").rests()
+    bench.deploy(adopt=True, add=True).shows("v2").rests()
+    (bench.world / "media").unlink()
+    bench.live("media", {"f": "by hand"}).version("v3").deploy("apps", exits=12).says("is a plain directory now")

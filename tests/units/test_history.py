@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from treeswap.history import History, bad_after, rollback_target
+from treeswap.history import History, Intent, bad_after, rollback_target
 from treeswap.release import Record, ReleaseId, Tree, Version
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,3 +90,13 @@ def test_when_a_release_was_left() -> None:
 def test_ids_grow_whatever_the_clock_says() -> None:
     assert ReleaseId.next(datetime(2026, 11, 22, 18, 1, 2, tzinfo=UTC), None) == "20261122180102"
     assert ReleaseId.next(NOW, ReleaseId("20261122180102")) == "20261122180103"
+
+
+def test_a_tree_that_left_was_brought_by_what_came_after_only() -> None:
+    history = served(1, 2)
+    before = {r.id: r for r in (record(1, apps=1), record(2, apps=1, conf=2))}
+    assert history.has_brought("apps", before) and not history.has_brought("docs", before)
+    left = Intent(1, "unadopt", NOW, id_of(2), None, "unadopt", {"copies": {"apps": ["/a", "/b"]}})
+    history.carry_out(left, NOW)
+    assert not history.has_brought("apps", before) and history.has_brought("conf", before)
+    assert history.has_brought("apps", {**before, id_of(3): record(3, apps=3)})

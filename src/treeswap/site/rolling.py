@@ -108,7 +108,7 @@ def _served(core: Core) -> Record | None:
 
 def _live(core: Core, target: Record, *, adopt: bool) -> list[Tree]:
     """The public paths that are plain directories still, for a first switch after `stage`; `ConsentNeeded`."""
-    trees = [tree for tree in core.trees.values() if tree.path is not None and tree.name in target.versions]
+    trees = [tree for tree in _trees(core).values() if tree.path is not None and tree.name in target.versions]
     live = [tree for tree in trees if places.public_state(_path(tree), core.layout, tree.name) == "live"]
     if live and not adopt:
         raise ConsentNeeded(
@@ -117,6 +117,12 @@ def _live(core: Core, target: Record, *, adopt: bool) -> list[Tree]:
             hint="say yes with --adopt",
         )
     return live
+
+
+def _trees(core: Core) -> dict[str, Tree]:
+    """The site's trees. One that a deploy is bringing back, or was when it died, is none of them yet."""
+    history, (records, _) = core.ground.history(), core.ground.records.readable()
+    return {name: tree for name, tree in core.trees.items() if history.has_brought(name, records)}
 
 
 def _path(tree: Tree) -> Path:
@@ -147,10 +153,9 @@ def _complete(core: Core, target: Record, before: ReleaseId | None, current: Rec
                 hint="choose another release; or go there all the same, without these trees, with --force",
             )
         return target
+    trees = _trees(core)
     missing: dict[str, Version] = {
-        name: version
-        for name, version in current.versions.items()
-        if name in core.trees and name not in target.versions
+        name: version for name, version in current.versions.items() if name in trees and name not in target.versions
     }
     if not missing:
         return target
