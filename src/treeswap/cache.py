@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import durable
+from .envelope import contents
 from .manifest import escaped, unescaped
 
 _HEADER = b"treeswap cache 1\n"
@@ -55,7 +56,7 @@ class Cache:
     @classmethod
     def load(cls, path: Path) -> Cache:
         try:
-            known = _parsed(path.read_bytes())
+            known = _parsed(contents(path))
         except (OSError, ValueError):
             return cls()
         return cls(known, saved=dict(known))

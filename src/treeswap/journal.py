@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from . import durable
-from .envelope import seal, table_of, text_of, time_of, time_text, truth_of, unseal
+from .envelope import contents, seal, table_of, text_of, time_of, time_text, truth_of, unseal
 from .errors import Damaged, UsageError
 from .history import History, Intent
 from .release import ReleaseId, tree_name
@@ -96,7 +96,7 @@ class Journal:
     def _read(self) -> list[dict[str, Any]]:
         """The whole events. `Damaged` names the first line that is not one."""
         try:
-            data = self._path.read_bytes()
+            data = contents(self._path)
         except FileNotFoundError:
             return []
         events: list[dict[str, Any]] = []

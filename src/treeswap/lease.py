@@ -19,6 +19,9 @@ from . import durable
 from .layout import Layout
 from .release import Release, ReleaseId
 
+_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+"""A FIFO in a lease's place is not waited for."""
+
 
 class Lease:
     """A shared hold on one release; a context manager. `release` is what it holds."""
@@ -73,7 +76,7 @@ def exclude(layout: Layout, id: ReleaseId) -> int | None:
 def is_held(layout: Layout, id: ReleaseId) -> bool:
     """Whether somebody holds the lease at this moment."""
     try:
-        fd = os.open(layout.lease(id), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(layout.lease(id), os.O_RDONLY | _FLAGS)
     except FileNotFoundError:
         return False
     try:
@@ -93,7 +96,7 @@ def drop(layout: Layout, id: ReleaseId, fd: int) -> None:
 
 def _flock(path: Path, flags: int, operation: int) -> int | None:
     try:
-        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        fd = os.open(path, flags | _FLAGS, 0o644)
     except FileNotFoundError:
         return None
     try:

@@ -193,7 +193,7 @@ def version_directories(ground: Ground, records: Iterable[Record]) -> Iterator[t
 def _is_marked(trees_dir: Path, site_id: str) -> bool:
     try:
         return (trees_dir / MARKER).read_text().partition("\n")[0] == site_id
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

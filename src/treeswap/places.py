@@ -260,7 +260,7 @@ def check_trees_dir(trees_dir: Path, site_id: str) -> None:
     """A trees_dir that versions are expected in carries its site's mark: without it, it is not mounted."""
     try:
         owner = (trees_dir / MARKER).read_text().partition("\n")[0]
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise PlaceRefused(
             f"{trees_dir} does not carry its site's mark; is its filesystem mounted?",
             hint="mount it and try again; nothing in it was touched",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import durable
-from .envelope import count_of, seal, table_of, text_of, texts_of, time_of, time_text, truth_of, unseal
+from .envelope import contents, count_of, seal, table_of, text_of, texts_of, time_of, time_text, truth_of, unseal
 from .errors import Damaged, NewerFormat, NotASite, UsageError
 from .layout import Layout
 from .release import Record, ReleaseId, Settings, Tree, Version, inside, tree_name
@@ -43,7 +43,7 @@ class SiteFile:
 def read_site(layout: Layout) -> SiteFile:
     """`NotASite`, `NewerFormat` or `Damaged` where there is none that can be used."""
     try:
-        data = layout.site_json.read_bytes()
+        data = contents(layout.site_json)
     except (FileNotFoundError, NotADirectoryError):
         raise NotASite(f"{layout.root} is not a site", hint="make one with `treeswap copy` or `treeswap init`")
     except OSError as error:
@@ -110,7 +110,7 @@ class Records:
         what = f"the record {path}"
         hint = f"restore it from a backup, or give the release up: mv {path} {path}.damaged"
         try:
-            data = path.read_bytes()
+            data = contents(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -153,7 +153,7 @@ class Records:
         path = self._layout.manifest(version.tree, version.id)
         what = f"the manifest {path}"
         try:
-            data = path.read_bytes()
+            data = contents(path)
         except FileNotFoundError as error:
             raise Damaged(f"{what} is missing", hint=_ANEW, cause=error)
         if _sha256(data) != version.manifest:

@@ -6,18 +6,22 @@ import fcntl
 import json
 import os
 import re
+import signal
 import zlib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import treeswap
-from bench import Bench, snapshot
+from bench import Bench, in_child, snapshot
+from treeswap import places
 from treeswap.adopt import Move
 from treeswap.envelope import seal, unseal
-from treeswap.errors import Damaged, NewerFormat
+from treeswap.errors import Damaged, NewerFormat, PlaceRefused
 from treeswap.layout import Layout
+from treeswap.site.core import failure
 
 
 def flip(path: Path, at: int = 40) -> None:
@@ -394,3 +398,36 @@ def test_a_version_that_is_gone_is_not_switched_to(two: Bench) -> None:
     shutil.rmtree(two.slot("apps", two.ids[0]))
     two.rollback(exits=12).says("missing", "apps").shows("v2")
     assert ("apps", "missing") in [(p.tree, p.kind) for p in two.site.verify().problems]
+
+
+@pytest.mark.parametrize("name", ["site.json", "journal.jsonl", "records/{}.json", "hold.json", "leases/{}"])
+def test_nobody_waits_for_a_fifo_in_a_files_place(two: Bench, name: str) -> None:
+    file = two.site_root / ".treeswap" / name.format(two.ids[0])
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    done = os.waitstatus_to_exitcode(in_child(lambda: _look_and_go_back(two)))
+    assert done == 0, "it waited, or failed in no way of its own"
+
+
+def _look_and_go_back(bench: Bench) -> None:
+    signal.alarm(20)
+    for act in (lambda: bench.site.status(), lambda: bench.site.releases(), lambda: bench.site.rollback()):
+        with suppress(treeswap.TreeswapError):
+            act()
+
+
+def test_a_mark_that_is_no_text_is_no_mark(two: Bench) -> None:
+    trees_dir = two.root / "elsewhere"
+    trees_dir.mkdir()
+    (trees_dir / ".treeswap-site").write_bytes(b"\xff\xfe")
+    with pytest.raises(PlaceRefused, match="mark"):
+        places.check_trees_dir(trees_dir, "0" * 32)
+
+
+def test_a_directory_that_cannot_be_listed_is_a_failure_with_a_name(two: Bench) -> None:
+    """What the system says of a descriptor has a number for a file's name."""
+    fd = os.open(two.root, os.O_RDONLY | os.O_PATH)
+    with pytest.raises(OSError) as told:
+        os.listdir(fd)
+    os.close(fd)
+    assert "the disk" in failure(told.value).message

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from treeswap import durable, places, switch
 from treeswap.commands import Runner, run
-from treeswap.envelope import seal, text_of, time_of, time_text, unseal
+from treeswap.envelope import contents, seal, text_of, time_of, time_text, unseal
 from treeswap.errors import (
     Damaged,
     Failed,
@@ -202,7 +202,7 @@ class Core:
 
     def hold_mark(self) -> HoldMark | None:
         try:
-            data = self.layout.hold.read_bytes()
+            data = contents(self.layout.hold)
         except FileNotFoundError:
             return None
         what, hint = f"the hold {self.layout.hold}", "`treeswap unlock` ends the hold"
@@ -368,7 +368,7 @@ def refusing() -> Iterator[None]:
 
 def failure(error: OSError) -> Failed:
     """What the system said, as a failure before the switch."""
-    where = os.fsdecode(error.filename) if error.filename else "the disk"
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "the disk"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(f"no space left for {where}", hint="free some, or `treeswap prune`", cause=error)
     return Failed(f"{where} could not be used", cause=error)
