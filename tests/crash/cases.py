@@ -31,6 +31,12 @@ AGE = 10_000_000_000
 _NEVER = 1 << 30
 
 
+def sort_of(case: str) -> str:
+    """The kind, and where it has one the call: all cases of a sort have much in common."""
+    kind, *where = case.split(":")
+    return f"{kind} {where[0]}" if kind in ("kill", "fail") else kind
+
+
 class Cases:
     """`often`: a state is gone on from by this many of the commands that may come next, whatever led to it."""
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import strace
-from .cases import AGE, FAILS, KILLS, Cases
+from .cases import AGE, FAILS, KILLS, Cases, sort_of
 from .effort import sample
 from .program import import_everything
 from .scenes import World, named
@@ -74,9 +74,10 @@ def main() -> int:
         cases = list(asked.cases)
         total = 0
         if not cases:
-            every = [sweep.cases([kind]) for kind in asked.kinds.split(",")]
-            total = sum(map(len, every))
-            cases = chosen(every, asked.quick, asked.full, scene.name)
+            every = sweep.cases(asked.kinds.split(","))
+            total = len(every)
+            salt = f"{scene.name} {asked.kinds}"
+            cases = sample(every, quick=asked.quick, full=asked.full, salt=salt, sort=sort_of)
         if asked.list:
             print("\n".join(cases))
             return 0
@@ -92,16 +93,6 @@ def main() -> int:
     }
     print(json.dumps(figures) if asked.json else json.dumps(figures, indent=2))
     return 1 if failed else 0
-
-
-def chosen(kinds: Sequence[list[str]], quick: int, full: int | None, salt: str) -> list[str]:
-    """A sample in which every kind of case has the same share, as far as there are so many of it."""
-    found: list[str] = []
-    for left, cases in zip(range(len(kinds), 0, -1), sorted(kinds, key=len), strict=True):
-        few = max(0, quick - len(found)) // left
-        many = None if full is None else max(0, full - len(found)) // left
-        found += sample(cases, quick=few, full=many, salt=f"{salt} {cases[:1]}")
-    return found
 
 
 def _age_sources() -> None:
