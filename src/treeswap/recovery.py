@@ -38,6 +38,7 @@ def settle(ground: Ground) -> Recovered:
         done.notes.append(_settle_intent(ground, history.open))
     elif os.path.lexists(ground.layout.moving):
         durable.remove_durably([ground.layout.moving], ground.layout.private)
+        done.notes.append(f"cleared {ground.layout.moving}, which an interrupted adoption left")
     current = ground.current()
     served = ground.journal.history().served
     if current is not None and (not served or served[-1] != current):

@@ -324,6 +324,13 @@ def test_a_directory_that_resisted_is_left_alone_by_whoever_recovers(
     bench.deploy(adopt=True).shows("v1").rests()
 
 
+def test_the_mark_of_an_adoption_that_ended_is_cleared_and_told(bench: Bench) -> None:
+    bench.version("v1").deploy()
+    (bench.site_root / ".treeswap/moving").touch()
+    assert bench.site.status().state == "interrupted"
+    bench.recover().notes("moving", "interrupted adoption").rests()
+
+
 def _without_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on NFS: renameat2 takes no flags, neither for an exchange nor to spare what is there."""
 
