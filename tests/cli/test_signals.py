@@ -143,6 +143,27 @@ def test_a_signal_after_the_answer_changes_nothing(capfd: pytest.CaptureFixture[
     assert capfd.readouterr().err == ""
 
 
+def test_a_signal_that_comes_in_a_finaliser_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+    signals = Signals()
+
+    class Finalised:
+        def __del__(self) -> None:
+            signals._arrived(signal.SIGTERM, None)
+
+    handlers = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)}
+    try:
+        signals.install()
+        finalised = Finalised()
+        with pytest.raises(Interrupted):
+            del finalised
+            time.sleep(60)
+    finally:
+        signals.end()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert capfd.readouterr().err == ""
+
+
 def test_the_echo_of_a_signal_does_not_break_off_the_cleaning_up() -> None:
     signals = Signals()
     with pytest.raises(Interrupted):

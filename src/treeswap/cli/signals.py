@@ -8,6 +8,7 @@ come about after all; a signal noted meanwhile is raised then.
 from __future__ import annotations
 
 import signal
+import sys
 import time
 
 from treeswap.errors import Interrupted
@@ -17,6 +18,9 @@ ECHO = 2.0
 """Seconds within which a further signal is the same wish to end: a closed terminal sends several. It would only break
 off the cleaning up. One that comes later is a person who does not want to wait for it."""
 
+AGAIN = 0.01
+"""Seconds after which a signal comes again that came where nothing can be raised."""
+
 
 class Signals:
     def __init__(self) -> None:
@@ -24,12 +28,14 @@ class Signals:
         self.noted: int | None = None
         self._ended = False
         self._raised_at: float | None = None
+        self._unraisable = sys.unraisablehook
 
     def install(self) -> None:
         """Takes over the signals that are not ignored already (nohup, a background job)."""
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._arrived)
+        sys.unraisablehook = self._dropped
 
     def step(self, name: str) -> None:
         """Hears of a step of the story."""
@@ -43,6 +49,7 @@ class Signals:
     def end(self) -> None:
         """The answer is given: what comes now, while the interpreter ends, would be told as a traceback."""
         self._ended = True
+        sys.unraisablehook = self._unraisable
 
     def _arrived(self, number: int, _frame: object) -> None:
         if self._ended:
@@ -57,3 +64,16 @@ class Signals:
         if self._raised_at is None or now - self._raised_at > ECHO:
             self._raised_at = now
             raise Interrupted(number)
+
+    def _dropped(self, told: sys.UnraisableHookArgs) -> None:
+        """Python itself drops what is raised in a finaliser, or in a callback of an import: the wish to end, too."""
+        if not isinstance(told.exc_value, Interrupted):
+            self._unraisable(told)
+            return
+        number = told.exc_value.signal_number
+        signal.signal(signal.SIGALRM, lambda *_: self._come_again(number))
+        signal.setitimer(signal.ITIMER_REAL, AGAIN)
+
+    def _come_again(self, number: int) -> None:
+        self._raised_at = None
+        self._arrived(number, None)
