@@ -121,7 +121,7 @@ class Commands:
             "diff": (2, lambda: ["diff"], "no-such-release"),
             "verify": (3, self._verify, ""),
             "check": (1, lambda: ["check"], "failed"),
-            "plan": (2, self._plan, "consent-needed nothing-to-roll-back-to usage-error"),
+            "plan": (2, self._plan, "consent-needed nothing-to-roll-back-to usage-error destination-refused"),
         }
         self._weights = [weight for weight, _, _ in self._table.values()]
 
