@@ -42,5 +42,5 @@ def test_commands_on_a_damaged_site(role: str, record_property: Callable[[str, o
         pytest.fail(f"again: {again}\n\n{told}", pytrace=False)
     record_property(
         "figures",
-        f"fuzz {role}: {figures['cases']} damages, {figures['commands']} commands, {figures['seconds']} s",
+        f"fuzz {role}: {figures['cases']} cases, {figures['commands']} commands, {figures['seconds']} s",
     )
