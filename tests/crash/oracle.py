@@ -91,12 +91,15 @@ class Site:
             return None
 
     def records(self) -> dict[str, dict[str, Any]]:
-        found = _names(self.private / "records")
-        return {
-            name[:-5]: json.loads((self.private / "records" / name).read_bytes())
-            for name in found
-            if name.endswith(".json")
-        }
+        found = {}
+        for name in _names(self.private / "records"):
+            if name.endswith(".json"):
+                text = (self.private / "records" / name).read_bytes()
+                try:
+                    found[name[:-5]] = json.loads(text)
+                except ValueError:
+                    raise Broken(3, f"the record {name} holds {text!r}") from None
+        return found
 
     def version(self, record: Mapping[str, Any], tree: str) -> Path:
         """The directory of the version of a tree that a record names."""
