@@ -21,6 +21,7 @@ from .manifest import escaped, unescaped
 
 _HEADER = b"treeswap cache 1\n"
 _CHECKSUM = b"sha256 "
+_HEX = b"0123456789abcdef"
 _RACY_NS = 2_000_000_000
 """A file that changed so shortly before it was read could change again without its times showing it, on a filesystem
 that keeps whole seconds."""
@@ -57,7 +58,7 @@ class Cache:
     def load(cls, path: Path) -> Cache:
         try:
             known = _parsed(contents(path))
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):
             return cls()
         return cls(known, saved=dict(known))
 
@@ -89,5 +90,7 @@ def _parsed(data: bytes) -> dict[bytes, Known]:
     known = {}
     for line in body.split(b"\n")[1:-1]:
         status, digest, xattrs, path = line.split(b"\t")
+        if len(digest) != 64 or digest.strip(_HEX):
+            raise ValueError("not a digest")
         known[unescaped(path)] = Known(status, digest, xattrs.decode("ascii"))
     return known

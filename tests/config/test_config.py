@@ -261,3 +261,19 @@ def test_excludes_are_those_of_gitignore() -> None:
 def test_a_pattern_that_means_nothing() -> None:
     with pytest.raises(UsageError, match="exclude"):
         excluding(["!"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "keep_releases = " + "9" * 5000,
+        "grace = " + "9" * 400,
+        'grace = "' + "9" * 400 + 's"',
+        "name = " + 5000 * "[",
+        'name = "a\\u0000b"',
+        '[commands]\nafter_switch = ["\\u0000"]',
+        '[trees.apps]\nexclude = ["\\u0000"]',
+    ],
+)
+def test_what_is_beyond_all_measure_is_refused(tmp_path: Path, text: str) -> None:
+    refused(tmp_path, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import time
@@ -165,3 +166,13 @@ def test_a_damaged_cache_is_an_empty_one(tmp_path_factory: pytest.TempPathFactor
         del content[data.draw(st.integers(0, len(content) - 1)) :]
     path.write_bytes(content)
     assert Cache.load(path).known == {}
+
+
+@pytest.mark.parametrize(
+    "line", [b"1\tab\t\tf", b"1\t" + b"a" * 64 + b"\t\ta\\x", b"1\t" + b"a" * 64 + b"\t\xff\tf", b""]
+)
+def test_a_cache_of_nonsense_is_an_empty_one(tmp_path: Path, line: bytes) -> None:
+    """Also where its checksum fits."""
+    body = b"treeswap cache 1\n" + line + b"\n"
+    (tmp_path / "cache").write_bytes(body + b"sha256 " + hashlib.sha256(body).hexdigest().encode() + b"\n")
+    assert Cache.load(tmp_path / "cache").known == {}
