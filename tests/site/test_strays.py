@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from bench import Bench, snapshot
+from killing import run_until
 from treeswap.errors import StraysFound
 
 
@@ -55,6 +57,23 @@ def test_shared_takes_the_stray_and_what_it_holds_along(bench: Bench) -> None:
     assert (bench.site_root / "shared/media/up/photo.jpg").read_text() == "p"
     bench.version("v3").deploy()
     assert (bench.world / "media/up/photo.jpg").read_text() == "p"
+
+
+def test_what_a_killed_deploy_was_to_share_is_shared_as_a_whole_or_not_yet(bench: Bench, tmp_path: Path) -> None:
+    """The next deploy takes what is there for what is shared: a part of it would hide the rest."""
+    bench.version("v1").deploy()
+    (bench.world / "media/up").mkdir()
+    for name in "abc":
+        (bench.world / "media/up" / name).write_text(name)
+    bench.version("v2")
+    outside, number = bench.site_root / "shared/media/up", 0
+    while not outside.exists():
+        number += 3
+        assert not run_until(number, lambda: bench.deploy(shared=["media/up/"]), tmp_path / "log")
+    assert {path.name: path.read_text() for path in outside.iterdir()} == {"a": "a", "b": "b", "c": "c"}
+    bench.deploy(shared=["media/up/"])
+    assert not bench.strange()
+    assert (bench.world / "media/f").read_text() == "v2"
 
 
 def test_leave_strays_goes_on_and_that_version_stays_until_named(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -58,13 +59,32 @@ def prepare_shared(core: Core, tree: Tree, shared: str, inside: Path | None, *, 
         return False
     durable.make_directories(outside.parent.resolve(), 0o755)
     if inside is not None:
-        stage.copy(inside, outside)
+        _copy_out(inside, outside, core.layout.versions(tree))
         return True
     status = os.stat(like)
     durable.make_directory(outside, status.st_mode & 0o777)
     if os.geteuid() == 0:
         os.chown(outside, status.st_uid, status.st_gid)
     return False
+
+
+def _copy_out(inside: Path, outside: Path, room: Path) -> None:
+    """Copies what is to be shared: it is whole and on disk before it has its name, by which the next deploy takes it
+    for what is shared. What a process that dies leaves of it in `room` is swept."""
+    copy = room / durable.temporary_name("shared")
+    with durable.Barrier([room]) as barrier:
+        try:
+            stage.copy(inside, copy)
+            barrier.sync()
+            mode = stat.S_IMODE(copy.stat().st_mode)
+            durable.set_mode(copy, mode | stat.S_IWUSR)  # to be moved, a directory must be writable for its owner
+            durable.rename_to_free(copy, outside)
+            durable.set_mode(outside, mode)
+        except BaseException:
+            with suppress(OSError, Failed):
+                stage.remove(copy)
+            raise
+    durable.fsync_directory(outside.parent)
 
 
 def remove(core: Core, made: Iterable[Path], trees: Iterable[str]) -> None:
