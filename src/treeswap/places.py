@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from . import durable
 from .errors import DestinationRefused, PlaceRefused, SourceRefused, UsageError
 from .layout import MARKER, PRIVATE, Layout, lies_in, site_of_public_text
 from .release import Tree
@@ -202,7 +203,8 @@ def check_site_is_free(layout: Layout) -> None:
         # A site that lost its site.json, and is made anew around its releases.
         known |= {"current", "releases", "trees", "run"}
     # Without records, a directory of these names may be another tool's, full of what a sweep would take for leftovers.
-    strange = sorted(name for name in names - known if not _is_empty_room(layout.root, name))
+    rest = {name for name in names - known if not durable.is_temporary(name)}
+    strange = sorted(name for name in rest if not _is_empty_room(layout.root, name))
     if strange:
         raise PlaceRefused(
             f"{layout.root} is to be the site's own directory but holds {strange[0]!r}",

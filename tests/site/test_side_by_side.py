@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from bench import Bench
 from treeswap import adopt as moves
+from treeswap import durable, stage
 from treeswap.adopt import Move
 from treeswap.outcomes import Event
+from treeswap.records import SiteFile
+from treeswap.site.core import Core
 
 
 def at_first(step: str, act: Callable[[], object]) -> Callable[[Event], None]:
@@ -65,3 +69,79 @@ def test_what_is_being_adopted_is_no_damage(bench: Bench, monkeypatch: pytest.Mo
     bench.recover()
     assert bench.site.verify().problems == ()
     bench.rests()
+
+
+def test_what_a_failed_first_deploy_took_away_is_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Core.make
+    made = []
+
+    def made_and_lost(self: Core, site: SiteFile, new: list[Path]) -> None:
+        make(self, site, new)
+        made.append(True)
+        if len(made) == 1:
+            self.layout.trees.rmdir()
+
+    monkeypatch.setattr(Core, "make", made_and_lost)
+    bench.version("v1").deploy().shows("v1").rests()
+
+
+def test_site_goes_while_another_first_deploy_makes_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Core.make
+    lost = [FileNotFoundError()]
+
+    def made_half(self: Core, site: SiteFile, new: list[Path]) -> None:
+        make(self, site, new)
+        if lost:
+            raise lost.pop()
+
+    monkeypatch.setattr(Core, "make", made_half)
+    bench.version("v1").deploy().shows("v1").rests()
+
+
+def test_who_made_site_and_came_too_late_leaves_it_to_who_has_the_lock(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Core.make
+    locks = []
+
+    def overtaken(self: Core, site: SiteFile, new: list[Path]) -> None:
+        make(self, site, new)
+        locks.append(self.alone("copy"))
+
+    monkeypatch.setattr(Core, "make", overtaken)
+    bench.version("v1").deploy(exits=11)
+    assert bench.site.layout.trees.is_dir() and bench.site.layout.deploy_lock.exists()
+    for lock in locks:
+        lock.release()
+    monkeypatch.undo()
+    bench.deploy().shows("v1").rests()
+
+
+def test_nobody_takes_a_lock_in_a_site_that_is_being_taken_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes in one step: a lock beside what is still being removed would let the next deploy begin in it."""
+    remove = stage.remove
+    seen = []
+
+    def look(path: Path) -> None:
+        seen.append((path.name, bench.site.layout.private.exists()))
+        remove(path)
+
+    monkeypatch.setattr(stage, "remove", look)
+    bench.version("v1")
+    site = bench.site
+    site.listener = at_first("seal", fail)
+    with pytest.raises(Died):
+        site.deploy(bench.request())
+    private = [there for name, there in seen if name.startswith("..treeswap.")]
+    assert private == [False] and not bench.site_root.exists()
+
+
+def test_what_is_left_of_a_site_that_was_being_taken_away_is_in_nobodys_way(bench: Bench) -> None:
+    left = bench.site_root / durable.temporary_name(".treeswap")
+    (left / "records").mkdir(parents=True)
+    bench.version("v1").deploy().shows("v1").rests()
+    assert not left.exists()
+
+
+def fail() -> None:
+    raise Died

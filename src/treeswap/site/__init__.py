@@ -88,7 +88,7 @@ class Site(Core):
             raise UsageError(f"{site.root} is a site already", hint="`treeswap status` shows it")
         with site.telling():
             planned = site._planned(trees or {}, settings, name)
-            site.make(planned)
+            site.make(planned, [])
             with site.changing("init"):
                 site.write_site(planned)
         return site

@@ -115,9 +115,9 @@ class Core:
 
     # ------------------------------------------------------------ making and unmaking SITE
 
-    def make(self, site: SiteFile) -> list[Path]:
-        """Makes SITE without its site.json, traversable whatever the umask, and gives what was made, to be taken away
-        again if the first deploy fails."""
+    def make(self, site: SiteFile, made: list[Path]) -> None:
+        """Makes SITE without its site.json, traversable whatever the umask, and adds to `made` what was not there, the
+        innermost first, to be taken away again if the first deploy fails."""
         layout = self.layout
         wanted = {
             layout.root: 0o755,
@@ -132,7 +132,7 @@ class Core:
             layout.logs: 0o700,
             layout.cache: 0o700,
         }
-        made = [here for here in layout.root.parents if not here.exists()]
+        made += [here for here in layout.root.parents if not here.exists()]
         durable.make_directories(layout.root.parent, 0o755)
         for path, mode in wanted.items():
             if not path.exists():
@@ -141,7 +141,6 @@ class Core:
             self.share(path, mode, site.settings)
         for path in (layout.root.parent, layout.root, layout.private):
             durable.fsync_directory(path)
-        return made
 
     @staticmethod
     def share(path: Path, mode: int, settings: Settings) -> None:
@@ -188,6 +187,10 @@ class Core:
             self._refuse_hold()
             self.load()
             yield self._noted(recovery.settle(self.ground).notes) if self.exists else []
+
+    def alone(self, doing: str) -> Lock:
+        """`deploy.lock`, if it can be had at once, and nothing else: `Locked`."""
+        return self._lock(self.layout.deploy_lock, doing, 0.0)
 
     def _lock(self, path: Path, doing: str, wait: float) -> Lock:
         mode = 0o660 if self._is_shared() else 0o600

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -62,26 +62,31 @@ class Deploy:
     def _enter_locked(self) -> None:
         core = self._core
         while True:
-            if not core.exists:
-                self._made = core.make(self._work.site)
             try:
+                if not core.exists:
+                    core.make(self._work.site, self._made)
                 self._notes += self._stack.enter_context(core.changing(self._doing))
-                self._stack.callback(self._unmake)
-                return
+                break
             except FileNotFoundError:
                 # Another first deploy failed meanwhile, and took SITE away with its locks.
                 core.load()
                 if core.exists:
                     raise
+        self._stack.callback(self._unmake)
+        if not core.exists:
+            # The other one may have taken a part only.
+            core.make(self._work.site, self._made)
 
     def __exit__(self, *_: object) -> None:
         self._close()
 
     def _close(self) -> None:
         self._stack.close()
-        if not os.path.lexists(self._core.layout.site_json):
-            # What somebody else has put in there meanwhile stays: only empty directories go.
-            homes.remove_empty(self._made)
+        if not self._made or os.path.lexists(self._core.layout.site_json):
+            return
+        # It was made, and the lock in it was not had. Whoever has it needs all that was made.
+        with suppress(TreeswapError, OSError), self._core.alone(self._doing):
+            self._unmake()
 
     # ------------------------------------------------------------ 1 check
 

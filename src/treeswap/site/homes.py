@@ -119,13 +119,26 @@ def _remove_marked(trees_dir: Path) -> None:
 def unmake(core: Core, made: Iterable[Path]) -> None:
     """Takes away a SITE without a release, with all that is in it, and a directory above it only if it is empty. What
     resists (NFS and FUSE hold the names of open locks) stays: why there is something to take away is the error to be
-    told."""
-    for path in made:
-        if lies_in(path, core.root):
-            with suppress(OSError, Failed):
-                stage.remove(path)
-        else:
-            remove_empty([path])
+    told.
+
+    Under `deploy.lock`. Another first deploy may be making SITE meanwhile, and waits for that lock: the lock goes last,
+    in one step with all that is beside it, so that nobody takes a new one while this still removes.
+    """
+    private = core.layout.private
+    within = [path for path in made if lies_in(path, core.root) and path != core.root and not lies_in(path, private)]
+    for path in within:
+        _remove(path)
+    if private in made:
+        away = core.root / durable.temporary_name(private.name)
+        with suppress(OSError):
+            durable.rename_over(private, away)
+            _remove(away)
+    remove_empty(path for path in made if lies_in(core.root, path))
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError, Failed):
+        stage.remove(path)
 
 
 def remove_empty(made: Iterable[Path]) -> None:
