@@ -184,3 +184,14 @@ def test_a_switch_that_would_adopt_looks_for_strays_too(bench: Bench) -> None:
     assert not (bench.world / "docs").is_symlink()
     bench.switch(staged, adopt=True, leave_strays=True)
     assert (bench.world / "docs/f").read_text() == (bench.world / "apps/f").read_text() == "v2"
+
+
+def test_what_is_not_in_view_cannot_be_taken_out_of_it(bench: Bench) -> None:
+    """A tree left the site with its strays: they are in the live directory that it is now."""
+    first = bench.version("v1").deploy().current
+    second = bench.version("v2").deploy().current
+    (bench.world / "media/photo.jpg").write_text("p")
+    bench.unadopt("media").switch(first).switch(second)
+    bench.version("v3").deploy(add=True, adopt=True).shows("v3")
+    adopted = bench.ids[-2]
+    assert (bench.slot("media", adopted) / "photo.jpg").read_text() == "p"

@@ -5,6 +5,7 @@ Both take `switch.lock` only, so that an emergency never waits for a build.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
         _refuse_damaged(core, target, force=force)
         live = _live(core, target, adopt=adopt)
         if current is not None and not leave_strays:
-            straying.check_strays(core, _leaving(current, target))
+            straying.check_strays(core, _leaving(core, current, target, live))
         if live:
             adopting.probe(core, live, allow_gap=False)
             current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
@@ -200,14 +201,16 @@ def _go(
     return Outcome(True, target.id, before, at, trees)
 
 
-def _leaving(current: Record, target: Record) -> dict[str, Version]:
-    return {n: v for n, v in current.versions.items() if n in target.versions and target.version_id(n) != v.id}
+def _leaving(core: Core, current: Record, target: Record, live: Sequence[Tree] = ()) -> dict[str, Version]:
+    """The versions that go out of view: not those of trees that left the site, or are `live` directories."""
+    shown = {*target.versions} & core.trees.keys() - {tree.name for tree in live}
+    return {n: v for n, v in current.versions.items() if n in shown and target.version_id(n) != v.id}
 
 
 def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]:
     """A rollback only warns, and looks only when it is done."""
     try:
-        found = straying.find_strays(core, _leaving(current, target))
+        found = straying.find_strays(core, _leaving(core, current, target))
     except (TreeswapError, OSError) as error:
         return (f"{current.id} could not be searched for strays: {error}",)
     return tuple(

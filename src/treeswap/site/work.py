@@ -47,10 +47,12 @@ class Work:
         return {n: v for n, v in self.current.versions.items() if n in self.site.trees and n not in new}
 
     def leaving(self) -> dict[str, Version]:
-        """The versions that a switch would take out of view."""
+        """The versions that a switch would take out of view: not those of trees that had left the site, or whose public
+        path is a live directory."""
         if self.current is None:
             return {}
-        return {name: self.current.versions[name] for name in self.new if name in self.current.versions}
+        shown = (self.before.trees.keys() & self.current.versions.keys()) - {tree.name for tree in self.adopting}
+        return {name: self.current.versions[name] for name in self.new if name in shown}
 
     def _must_be_made_anew(self, name: str) -> bool:
         version = self.current.versions.get(name) if self.current else None
