@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from . import durable
+from .envelope import contents
 from .errors import DestinationRefused, PlaceRefused, SourceRefused, UsageError
 from .layout import MARKER, PRIVATE, Layout, lies_in, site_of_public_text
-from .release import Tree
+from .release import ReleaseId, Tree
 
 PUBLISHED_NAMES = frozenset({"public_html", "htdocs", "www", "html", "public", "static", "media", "wwwroot"})
 """Names of directories that web servers commonly publish whole."""
@@ -158,22 +159,36 @@ def default_place(dest: Path) -> Path:
 
 
 def site_of(path: Path) -> Path | None:
-    """The SITE that a path belongs to: a SITE, what lies in one, a public path or what is below it, or a trees_dir."""
+    """The SITE that a path belongs to: a SITE, what lies in one, a public path or what is below it, or a trees_dir.
+
+    What a version or a shared path holds is content, and makes no site, whatever it looks like.
+    """
     path = Path(os.path.abspath(path))
     for here in (path, *path.parents):
         if here.is_symlink() and (site := _site_of_link(here)):
             return site
     real = path.resolve()
+    found = owning = None
     for here in (real, *real.parents):
-        if _is_site(here):
-            return here
-        try:
-            _, root = (here / MARKER).read_text().splitlines()[:2]
-        except (OSError, ValueError):
-            continue
-        if _is_site(Path(root)):
-            return Path(root)
-    return None
+        owner = here if _is_site(here) else _owner_of_trees_dir(here)
+        if owner is not None and (found is None or _is_content(found.relative_to(here).parts, owner == here)):
+            found, owning = here, owner
+    return owning
+
+
+def _owner_of_trees_dir(directory: Path) -> Path | None:
+    try:
+        _, root = contents(directory / MARKER).decode().splitlines()[:2]
+    except (OSError, ValueError):
+        return None
+    return Path(root) if os.path.isabs(root) and _is_site(Path(root)) else None
+
+
+def _is_content(parts: Sequence[str], in_site: bool) -> bool:
+    """Whether this way from a SITE, or a trees_dir, leads into a version or a shared path."""
+    if in_site:
+        return parts[:1] == ("shared",) or (parts[:1] == ("trees",) and len(parts) > 2)
+    return ReleaseId.valid(parts[0]) or parts[0] == "shared"
 
 
 def check_place(directory: Path, what: str, dests: Iterable[Path], group: str | None) -> None:

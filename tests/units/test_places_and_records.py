@@ -76,6 +76,25 @@ def test_names_that_trees_cannot_have(name: str) -> None:
 # ---------------------------------------------------------------- records
 
 
+def test_what_a_version_holds_is_content_and_no_site(tmp_path: Path) -> None:
+    site, other, trees_dir = (tmp_path / name for name in ("site", "other", "media.trees"))
+    versions = [site / "trees/apps" / ID, trees_dir / ID, site / "shared/apps/up", trees_dir / "shared"]
+    for place in (site, other, *versions):
+        (place / "sub/.treeswap").mkdir(parents=True)
+        for directory in (place / "sub", place):
+            (directory / ".treeswap").mkdir(exist_ok=True)
+            (directory / ".treeswap/site.json").touch()
+    (trees_dir / ".treeswap-site").write_text(f"id\n{site}\n")
+    for version in versions:
+        (version / "sub/deep").mkdir()
+        (version / "sub/deep/.treeswap-site").write_text(f"id\n{other}\n")
+        for inside in ("", "sub", "sub/deep", ".treeswap"):
+            assert places.site_of(version / inside) == site
+    assert places.site_of(other / "sub") == other / "sub", "a site may lie in a directory that is one"
+    os.mkfifo(tmp_path / ".treeswap-site")
+    assert places.site_of(other) == other
+
+
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
     for name in ("records", "manifests"):
