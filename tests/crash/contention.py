@@ -33,6 +33,7 @@ _BLOW = 0.4
 """The share of commands that get a signal. Most take 10 to 150 ms in a crowd, and the signal comes within that."""
 _REST_EVERY = 100
 """Commands, after which it is looked at what they left."""
+_FIRSTS = 4
 _REMEMBERED = 25
 _CODES = {0, 2, 11, 12, 15, 17}
 
@@ -106,6 +107,8 @@ class Storm:
             return self._started >= commands or time.monotonic() - began >= seconds
 
         try:
+            for _ in range(_FIRSTS):
+                self._first_copies()
             while not is_over():
                 rest_at = self._started + _REST_EVERY
                 while self._started < rest_at and not is_over():
@@ -119,6 +122,22 @@ class Storm:
             self._crowd.disperse()
             self.figures.seconds = time.monotonic() - began
             os.close(self._told_fd)
+
+    def _first_copies(self) -> None:
+        """Several at once make the same site, and it is taken away again."""
+        for _ in range(WRITERS):
+            self._start_command(self._commands.next(), self._blows())
+        for ended in self._crowd.wait("command"):
+            self._judge(ended)
+        self._start_command(self._commands.first(), [])
+        for ended in self._crowd.wait("command"):
+            self._judge(ended)
+            if ended.code != 0:
+                raise Broken("a command after a crash works without help", str(ended))
+        Rest(self.world).check({}, self._switched)
+        self.figures.counts["sites begun"] += 1
+        self._switched.clear()
+        self.world.begin()
 
     def _go_on(self) -> None:
         for ended in self._crowd.ended():

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class World:
     def __init__(self, here: Path, there: Path, variant: Variant) -> None:
         self.here, self.variant = here, variant
         homes = {tree: (there if tree in variant.elsewhere else here) / "srv" for tree in ALL}
-        for directory in {*homes.values(), here / "keep", here / "scratch"}:
+        for directory in (here / "keep", here / "scratch"):
             directory.mkdir()
         public = {tree: home / tree for tree, home in homes.items()}
         trees_dirs = {tree: homes[tree] / ".treeswap" / f"{tree}.trees" for tree in variant.elsewhere}
@@ -50,9 +51,17 @@ class World:
         self.known = {tree: [content(tree, generation) for generation in GENERATIONS] for tree in ALL}
         for generation in GENERATIONS:
             self._sources(generation)
-        for tree in TREES if variant.live else ():
-            write(tree, 1, public[tree])
-        write(EXTRA, 1, public[EXTRA])
+        self.begin()
+
+    def begin(self) -> None:
+        """No site, and at the public paths what was there before one."""
+        for directory in {self.site.root, *(path.parent for path in self.site.public.values())}:
+            if directory.exists():
+                shutil.rmtree(directory)
+        for directory in {path.parent for path in self.site.public.values()}:
+            directory.mkdir()
+        for tree in (*TREES, EXTRA) if self.variant.live else (EXTRA,):
+            write(tree, 1, self.site.public[tree])
 
     def source(self, tree: str, generation: int) -> Path:
         return self.here / "keep" / str(generation) / tree
@@ -134,6 +143,11 @@ class Commands:
         line = [*words(), *self._common(kind)]
         return Command(kind, tuple(line), _ALWAYS | set(may.split()))
 
+    def first(self) -> Command:
+        """A copy of all trees with every consent, which finds nobody in its way."""
+        made = dict.fromkeys(TREES, self._rng.choice(GENERATIONS))
+        return Command("copy", (*self._copy_of(made, ["--adopt", "--add", "--json"]), *self._place), _ALWAYS)
+
     def unlock(self) -> Command:
         return Command("unlock", ("unlock", "--site", str(self._world.site.root), "--json"), frozenset())
 
@@ -142,7 +156,7 @@ class Commands:
         words = ["--json"] if self._rng.random() < 0.8 else []
         words += ["--lock-wait", f"{self._rng.uniform(0.1, 0.8):.1f}"] if self._rng.random() < 0.7 else []
         if kind in ("copy", "adopt"):
-            return [*words, "--deploy-to", str(site.root)]
+            return [*words, *self._place]
         if kind in ("deploy", "stage"):
             return words
         return [*words, "--site", str(self._rng.choice((site.root, *(site.public[tree] for tree in TREES))))]
@@ -155,12 +169,19 @@ class Commands:
         if not first and self._rng.random() < 0.3:
             trees.append(EXTRA)
         made = {tree: self._rng.choice(GENERATIONS) for tree in trees}
-        pairs = [f"{self._world.source(tree, g)}:{self._world.site.public[tree]}" for tree, g in made.items()]
         consents = ["--adopt"] if first or self._rng.random() < 0.95 else []
         consents += ["--add"] if self._rng.random() < 0.95 else []
         consents += ["--force"] if self._rng.random() < 0.2 else []
+        return self._copy_of(made, consents)
+
+    def _copy_of(self, made: Mapping[str, int], consents: Sequence[str]) -> list[str]:
+        pairs = [f"{self._world.source(tree, g)}:{self._world.site.public[tree]}" for tree, g in made.items()]
         settings = ["--keep", str(KEEP), "--grace", f"{GRACE:.0f}", "--after", _AFTER]
         return ["copy", *pairs, *consents, *settings, "--label", self._label(made)]
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        return ("--deploy-to", str(self._world.site.root))
 
     def _configured(self, command: str) -> list[str]:
         generation = self._rng.choice(GENERATIONS)
