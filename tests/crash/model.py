@@ -52,9 +52,9 @@ class Release:
 @dataclass(frozen=True, slots=True)
 class Site:
     """`trees` says of each tree of the site whether its `uploads/` are shared. `served` are the releases that were
-    current, in order; `left` those that ceased to be. `live` are the plain directories where public paths are or will
-    be, `links` the trees whose public path is a link. `strays` are by version, `uploads` what the shared directories
-    hold."""
+    current, in order; `left` those that ceased to be; `gone` the newest release of the time when a tree left the site.
+    `live` are the plain directories where public paths are or will be, `links` the trees whose public path is a link.
+    `strays` are by version, `uploads` what the shared directories hold."""
 
     exists: bool = False
     trees: Mapping[str, bool] = field(default_factory=dict)
@@ -67,6 +67,7 @@ class Site:
     grace: float = 60
     hold: bool = False
     leased: tuple[str, ...] = ()
+    gone: Mapping[str, str] = field(default_factory=dict)
     live: Mapping[str, Files] = field(default_factory=dict)
     links: frozenset[str] = frozenset()
     strays: Mapping[tuple[str, str], Files] = field(default_factory=dict)

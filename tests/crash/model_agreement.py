@@ -24,6 +24,8 @@ from .program import KILLED
 figures: Counter[str] = Counter()
 """How many of which commands were run, and how many of them were killed."""
 
+_OF_TREES = ("copy", "deploy", "stage", "adopt", "unadopt")
+
 
 class Agreement(RuleBasedStateMachine):
     def __init__(self) -> None:
@@ -73,6 +75,8 @@ class Agreement(RuleBasedStateMachine):
         """Runs a command and does the same to the model. `sweeps`: it clears what dead processes left; `says`: its
         answer is compared, too."""
         before = self.site
+        if self.midway and words[0] in _OF_TREES:
+            kill = None  # or nobody could tell a tree that is on its way from one that this command adds
         answer = self.run(words, kill)
         made = self.world.made_since(before.releases)
         change, refused = None, None
@@ -86,7 +90,7 @@ class Agreement(RuleBasedStateMachine):
             error = answer.json["error"] or {}
             assert (answer.code, error.get("code")) == (refused.code, refused.why), f"{refused}, but {answer}"
             if refused.code not in (10, 11):
-                self.site = model_changes.begun(before, makes=True)
+                self.site = model_changes.begun(before, makes=True, sweeps=sweeps)
                 self.midway = False
         else:
             assert change is not None and answer.code == 0, f"nothing is wrong, but {answer}"
@@ -107,9 +111,13 @@ class Agreement(RuleBasedStateMachine):
 
     def _died(self, command: str, before: Site, change: Change | None) -> None:
         """Which of the ends that are allowed it is."""
-        through = [before, model_changes.begun(before, makes=True)] if not before.hold else [before]
+        through = [before]
+        if not before.hold:
+            through += [model_changes.begun(before, makes=True, sweeps=sweeps) for sweeps in (False, True)]
         through += change.through if change is not None else ()
         facts = self.world.facts(before.releases)
+        if self.midway and before.exists:
+            facts["trees"] = dict(before.trees)
         given_back = [tree for tree in before.links if self.world.is_plain(tree)]
         if command == "unadopt" and given_back and change is not None:
             self.site = change.end
@@ -142,11 +150,11 @@ class Agreement(RuleBasedStateMachine):
     # ------------------------------------------------------------ words
 
     def run(self, words: Sequence[str], kill: Kill | None = None) -> oracle.Answer:
-        when = "" if kill is None else f"   # killed {'after' if kill[1] else 'before'} call {kill[0]} of durable"
-        self.say(f"treeswap {' '.join(words)}{when}")
         answer = self.world.run(*words, kill=kill)
+        died = answer.code == KILLED
+        self.say(f"treeswap {' '.join(words)}   # {kill if died else f'exit code {answer.code}'}")
         figures[words[0]] += 1
-        figures["killed"] += answer.code == KILLED
+        figures["killed"] += died
         return answer
 
     def say(self, line: str) -> None:

@@ -52,7 +52,7 @@ class Wish:
 
 def deploy(site: Site, wish: Wish, made: Sequence[str], *, switches: bool = True) -> Change:
     """`copy` and `deploy`; with `switches=False` `stage`; with nothing but None for sources `adopt`."""
-    site = begun(site, makes=True)
+    site = begun(site, makes=True, sweeps=True)
     asked = with_what_is_asked(site, wish)
     now = site.now
     adopting = [tree for tree in wish.sources if tree in site.live]
@@ -68,7 +68,8 @@ def deploy(site: Site, wish: Wish, made: Sequence[str], *, switches: bool = True
         wanted = {**source, **(SHARED if asked.trees[tree] else {})}
         if old is None or old.adopted or old.files != wanted:
             new[tree] = wanted
-    leaving = [now.versions[tree] for tree in new if now and tree in now.versions and tree not in adopting]
+    shown = [tree for tree in new if now and tree in now.versions and tree in site.trees and tree not in adopting]
+    leaving = [now.versions[tree] for tree in shown if now]
     if not wish.leave_strays and any(site.has_strays(version, asked.trees) for version in leaving):
         raise Refused(12, "strays-found")
     told = {tree: "new" if tree in new else "kept" for tree in asked.trees}
@@ -92,14 +93,23 @@ def deploy(site: Site, wish: Wish, made: Sequence[str], *, switches: bool = True
     return Change(through, True, id, told)
 
 
-def begun(site: Site, *, makes: bool = False) -> Site:
-    """What every change does first: a hold refuses it, and a link that was moved by hand is taken note of."""
+def begun(site: Site, *, makes: bool = False, sweeps: bool = False) -> Site:
+    """What every change does first: a hold refuses it, and a link that was moved by hand is taken note of. Unused
+    public links go; one that `sweeps` also forgets trees whose way back into the site broke off."""
     if not site.exists and not makes:
         raise Refused(10, "not-a-site")
     if site.hold:
         raise Refused(11, "held")
     site = site.settled()
-    return replace(site, links=frozenset(tree for tree in site.links if site.now and tree in site.now.versions))
+    site = replace(site, links=frozenset(tree for tree in site.links if site.now and tree in site.now.versions))
+    came = {tree: s for tree, s in site.trees.items() if not sweeps or tree in site.links or _was_brought(site, tree)}
+    return replace(site, trees=came)
+
+
+def _was_brought(site: Site, tree: str) -> bool:
+    """Whether a tree never left, or a release brought it again."""
+    left = site.gone.get(tree)
+    return left is None or any(tree in release.versions and id > left for id, release in site.releases.items())
 
 
 def with_what_is_asked(site: Site, wish: Wish) -> Site:
@@ -265,7 +275,7 @@ def _gone(through: list[Site], target: Release, made: Sequence[str], bad: Collec
 
 
 def prune(site: Site, tokens: Sequence[str], keep: int | None, grace: float | None) -> Change:
-    site = begun(site)
+    site = begun(site, sweeps=True)
     named = {site.find(token).id for token in tokens}
     keep, grace = site.keep if keep is None else keep, site.grace if grace is None else grace
     reasons = site.reasons(keep, grace, named)
@@ -288,7 +298,7 @@ def _pruned(site: Site, keep: int, grace: float, named: Collection[str] = ()) ->
 
 def unadopt(site: Site, name: str | None) -> Change:
     """The trees leave the site; where they were public are independent copies of what they showed."""
-    site = begun(site)
+    site = begun(site, sweeps=True)
     if name not in (*site.trees, None) or not site.trees:
         raise Refused(2, "usage-error")
     gone = list(site.trees) if name is None else [name]
@@ -298,10 +308,11 @@ def unadopt(site: Site, name: str | None) -> Change:
             version = site.now.versions[tree]
             given[tree] = {**version.files, **site.strays_in(version)}
     trees = {tree: shared for tree, shared in site.trees.items() if tree not in gone}
-    end = replace(site, trees=trees, live={**site.live, **given}, links=site.links - set(gone))
+    left = {**site.gone, **dict.fromkeys(given, max(site.releases, default=""))}
+    end = replace(site, trees=trees, gone=left, live={**site.live, **given}, links=site.links - set(gone))
     return Change([site, end], True, site.current, dict.fromkeys(given, "left"))
 
 
 def recover(site: Site) -> Change:
-    site = begun(site)
+    site = begun(site, sweeps=True)
     return Change([site, _linked(site)], False)

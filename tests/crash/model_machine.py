@@ -31,8 +31,15 @@ from .program import import_everything
 some_trees = st.lists(st.sampled_from(TREES), min_size=1, max_size=3, unique=True)
 one_tree = st.sampled_from(TREES)
 data = st.sampled_from([b"1", b"2", b"three"])
-long, short = (st.one_of(*[st.none()] * 2, st.tuples(st.integers(1, calls), st.booleans())) for calls in (60, 8))
-"""Kills in commands of as many calls, or none."""
+
+
+def kills(calls: int) -> st.SearchStrategy[Kill | None]:
+    """Kills of a command that makes some so many calls of `durable`; more often none."""
+    of_durable = st.builds(Kill, st.sampled_from(["call", "done"]), st.integers(1, calls))
+    return st.one_of(st.none(), st.none(), of_durable, st.builds(Kill, st.just("change"), st.integers(1, 3 * calls)))
+
+
+long, short = kills(60), kills(8)
 tokens = st.tuples(
     st.sampled_from(["id", "id", "id", "prefix", "label", "previous", "current", "nonsense"]), st.integers(0, 9)
 )

@@ -6,11 +6,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import treeswap
+from killing import Counter
 from treeswap.cli.program import run as run_program
 
 from . import oracle
@@ -20,8 +22,25 @@ from .patches import dying_at
 from .program import Program
 
 TREES = ("apps", "conf", "media")
-Kill = tuple[int, bool]
-"""A call of `durable`, by its number, and whether the process dies after it instead of before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """SIGKILL before or after a call of `durable`, or before a change of the disk (`at` is `call`, `done` or `change`),
+    which are counted from 1."""
+
+    at: str
+    number: int
+
+    def __str__(self) -> str:
+        where = {"call": "before call {} of durable", "done": "after call {} of durable", "change": "before change {}"}
+        return "killed " + where[self.at].format(self.number)
+
+    def patch(self) -> None:
+        if self.at == "change":
+            Counter(self.number, os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)).install()
+        else:
+            dying_at(self.number, after=self.at == "done")()
 
 
 class World:
@@ -67,8 +86,7 @@ class World:
     # ------------------------------------------------------------ acting
 
     def run(self, *words: str, kill: Kill | None = None) -> Answer:
-        patch: Callable[[], None] | None = None if kill is None else dying_at(kill[0], after=kill[1])
-        return self.program.run(*words, "--json", patch=patch)
+        return self.program.run(*words, "--json", patch=None if kill is None else kill.patch)
 
     def looked(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What `status` and `releases` answer, both from one child."""
