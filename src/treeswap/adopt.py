@@ -62,10 +62,10 @@ def is_begun(move: Move) -> bool:
 
 
 def put_slot(move: Move) -> None:
-    """The symlink that waits at the version's slot for the exchange."""
+    """The symlink that waits at the version's slot for the exchange. Not durable by itself: the exchange comes after it
+    in the same directory."""
     if not os.path.lexists(move.slot):
         durable.put_link(move.text, move.slot)
-        durable.fsync_directory(move.slot.parent)
 
 
 def carry_out(move: Move) -> float:
@@ -102,7 +102,7 @@ def take_out(inside: Path, outside: Path) -> None:
     happens where it is a link already, or not there."""
     if not os.path.lexists(inside) or inside.is_symlink():
         return
-    durable.make_directories(outside.parent, 0o755)
+    durable.make_directories_durably(outside.parent, 0o755)
     if not os.path.lexists(outside):
         durable.put_link(str(outside), outside)
     durable.exchange(inside, outside)
@@ -150,7 +150,7 @@ def _take_out_through_a_gap(inside: Path, outside: Path) -> float:
     there = os.path.lexists(inside) and not inside.is_symlink()
     if waiting is None and not there:
         return 0.0
-    durable.make_directories(outside.parent, 0o755)
+    durable.make_directories_durably(outside.parent, 0o755)
     if waiting is None:
         waiting = inside.parent / durable.temporary_name(inside.name)
         durable.put_link(str(outside), waiting)

@@ -70,7 +70,7 @@ class Cache:
         for name, (status, digest, xattrs) in self.known.items():
             lines.append(b"%b\t%b\t%b\t%b\n" % (status, digest, xattrs.encode(), escaped(name)))
         body = b"".join(lines)
-        durable.replace_file(path, body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode() + b"\n", 0o600)
+        durable.replace_file_loosely(path, body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode() + b"\n", 0o600)
 
 
 def _signature(status: os.stat_result) -> bytes:

@@ -71,20 +71,36 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 
 def replace_file(path: Path, data: bytes, mode: int) -> None:
     """Puts a file with this content and mode at `path`, durable, in one step: a reader sees the old or the new one."""
+    replace_file_whole(path, data, mode)
+    fsync_directory(path.parent)
+
+
+def replace_file_whole(path: Path, data: bytes, mode: int) -> None:
+    """As `replace_file`, but not durable by itself: after a power cut there is the old one, or the new one, whole."""
+    _replace_file(path, data, mode, whole=True)
+
+
+def replace_file_loosely(path: Path, data: bytes, mode: int) -> None:
+    """As `replace_file`, but not durable by itself: after a power cut the file may be there with any content. For what
+    a `Barrier` follows, and for what may be lost and shows it."""
+    _replace_file(path, data, mode, whole=False)
+
+
+def _replace_file(path: Path, data: bytes, mode: int, *, whole: bool) -> None:
     temporary = path.parent / temporary_name(path.name)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             os.fchmod(fd, mode)
             write_all(fd, data)
-            os.fsync(fd)
+            if whole:
+                os.fsync(fd)
         finally:
             os.close(fd)
         os.rename(temporary, path)
     except BaseException:
         remove_file(temporary)
         raise
-    fsync_directory(path.parent)
 
 
 def append(fd: int, data: bytes) -> None:
@@ -282,11 +298,18 @@ def make_directory(path: Path, mode: int) -> None:
     os.chmod(path, mode)
 
 
-def make_directories(path: Path, mode: int) -> None:
-    """A directory and those above it that are missing, each with exactly this mode, durable."""
-    missing = [here for here in (path, *path.parents) if not os.path.lexists(here)]
-    for directory in reversed(missing):
+def make_directories(path: Path, mode: int) -> list[Path]:
+    """A directory and those above it that are missing, each with exactly this mode; gives those made, outermost first.
+    Not durable by itself."""
+    missing = [here for here in (path, *path.parents) if not os.path.lexists(here)][::-1]
+    for directory in missing:
         make_directory(directory, mode)
+    return missing
+
+
+def make_directories_durably(path: Path, mode: int) -> None:
+    """As `make_directories`, durable."""
+    for directory in make_directories(path, mode):
         fsync_directory(directory.parent)
 
 

@@ -140,12 +140,11 @@ class Records:
         durable.remove_durably((self._layout.record(id) for id in ids), self._layout.records)
 
     def write_manifest(self, tree: str, id: ReleaseId, manifest: Manifest) -> str:
-        """Durable; gives the SHA-256 of the file."""
+        """Gives the SHA-256 of the file. Not durable by itself: a `Barrier` must come before the record."""
         path = self._layout.manifest(tree, id)
         durable.make_directory(path.parent, self._directory_mode)
         data = manifest.dump()
-        durable.replace_file(path, data, self._manifest_mode)
-        durable.fsync_directory(path.parent.parent)
+        durable.replace_file_loosely(path, data, self._manifest_mode)
         return _sha256(data)
 
     def manifest(self, version: Version) -> Manifest:

@@ -62,8 +62,7 @@ def _settle_intent(ground: Ground, intent: Intent) -> str:
         case "unadopt":
             return _settle_unadoption(ground, intent)
     happened = ground.current() == intent.to
-    # The rename may be in the page cache only: the outcome must not be on disk before it.
-    durable.fsync_directory(ground.layout.root)
+    switch.confirm(ground.layout)
     ground.journal.outcome(intent.number, done=happened)
     came = "had happened" if happened else "had not happened"
     return f"an interrupted {intent.why} to {intent.to} {came}"
@@ -106,6 +105,8 @@ def finish_adoption(ground: Ground, intent: int, adopted: ReleaseId, moves: Iter
         durable.remove_durably((links / name for name in gone), links)
     if ground.current() != adopted:
         switch.point(ground.layout, adopted)
+    else:
+        switch.confirm(ground.layout)
     end_adoption(ground, intent, done=True)
     return stuck
 
@@ -120,6 +121,8 @@ def take_back_adoption(
             switch.unpoint(ground.layout)
         else:
             switch.point(ground.layout, before)
+    else:
+        switch.confirm(ground.layout)
     for move in moves:
         adopt.undo(move)
     if adopted is not None:
@@ -128,7 +131,6 @@ def take_back_adoption(
 
 
 def end_adoption(ground: Ground, intent: int, *, done: bool) -> None:
-    durable.fsync_directory(ground.layout.root)
     ground.journal.outcome(intent, done=done)
     durable.remove_durably([ground.layout.moving], ground.layout.private)
 

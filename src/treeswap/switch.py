@@ -40,14 +40,20 @@ def point(layout: Layout, id: ReleaseId) -> None:
     durable.swing_link(release_text(id), layout.current)
 
 
+def confirm(layout: Layout) -> None:
+    """Makes what `current` reads durable. Who moved it may have died before its fsync, and no outcome may be on disk
+    before the rename."""
+    durable.fsync_directory(layout.root)
+
+
 def unpoint(layout: Layout) -> None:
     """Takes back a first `point` that nothing leads through yet. Durable."""
     durable.remove_durably([layout.current], layout.root)
 
 
 def make_release(layout: Layout, record: Record) -> None:
-    """The release's directory of links. Durable, and whole before `current` may name it. So is the lease that was made
-    for it: without one nobody could hold the release."""
+    """The release's directory of links. Not durable by itself: a `Barrier`, or `sync_release`, must come before the
+    record."""
     directory = layout.release(record.id)
     durable.make_directory(directory, 0o755)
     for version in record.versions.values():
@@ -56,8 +62,13 @@ def make_release(layout: Layout, record: Record) -> None:
     durable.make_directory(run, 0o755)
     durable.put_link(f"../../run/{run.name}", directory / "run")
     if record.revision is not None:
-        durable.replace_file(directory / "REVISION", os.fsencode(f"{record.revision}\n"), 0o644)
-    for made in (directory, layout.releases, layout.runs, layout.leases):
+        durable.replace_file_loosely(directory / "REVISION", os.fsencode(f"{record.revision}\n"), 0o644)
+
+
+def sync_release(layout: Layout, record: Record) -> None:
+    """Makes a release's directory of links durable, and the lease that was made for it: without one nobody could hold
+    the release."""
+    for made in (layout.release(record.id), layout.releases, layout.runs, layout.leases):
         durable.fsync_directory(made)
 
 

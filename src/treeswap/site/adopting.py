@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from treeswap import adopt as moves
@@ -48,9 +48,9 @@ def adopt(
     Nothing is copied, and the public paths show the same before and after. Fails before the first directory moves, or
     goes forward.
     """
-    layout, ground = core.layout, core.ground
+    layout = core.layout
     before = core.current_record()
-    if reserved is None or reserved in ground.records.ids():
+    if reserved is None or reserved in core.ground.records.ids():
         # There already, where another of the directories resisted once, and is tried again now.
         reserved = core.reserve(1)[0]
     id = reserved
@@ -60,19 +60,10 @@ def adopt(
         _discard(core, id, trees)
     fd = lease.make(layout, id)
     try:
-        versions = dict(before.versions) if before else {}
-        for tree in trees:
-            manifest = surveyed[tree.name]
-            written = ground.records.write_manifest(tree.name, id, manifest)
-            versions[tree.name] = Version(
-                tree.name, id, manifest.digest, written, manifest.files, manifest.bytes, tree.trees_dir, adopted=True
-            )
-        run = (before.run or before.id) if before else id
-        record = Record(
-            id, {n: versions[n] for n in core.trees if n in versions}, core.clock(), "adopted", core.by, run=run
-        )
-        steps = [_move(core, tree, id, allow_gap=allow_gap) for tree in trees]
-        switch.make_release(layout, record)
+        with durable.Barrier([core.root, *(layout.versions(tree) for tree in trees)]) as barrier:
+            record = _made(core, trees, id, surveyed, before)
+            steps = [_move(core, tree, id, allow_gap=allow_gap) for tree in trees]
+            barrier.sync()
         gap = _carry_out(core, record, before.id if before else None, steps)
     except BaseException:
         _discard(core, id, trees)
@@ -80,6 +71,25 @@ def adopt(
     finally:
         os.close(fd)
     return record, _sentences(core, trees, surveyed, record, gap)
+
+
+def _made(
+    core: Core, trees: Sequence[Tree], id: ReleaseId, surveyed: Mapping[str, Manifest], before: Record | None
+) -> Record:
+    """Everything of the adopted release but its record, which is given; not durable by itself."""
+    versions = dict(before.versions) if before else {}
+    for tree in trees:
+        manifest = surveyed[tree.name]
+        written = core.ground.records.write_manifest(tree.name, id, manifest)
+        versions[tree.name] = Version(
+            tree.name, id, manifest.digest, written, manifest.files, manifest.bytes, tree.trees_dir, adopted=True
+        )
+    run = (before.run or before.id) if before else id
+    record = Record(
+        id, {n: versions[n] for n in core.trees if n in versions}, core.clock(), "adopted", core.by, run=run
+    )
+    switch.make_release(core.layout, record)
+    return record
 
 
 def _discard(core: Core, id: ReleaseId, trees: Sequence[Tree]) -> None:

@@ -133,7 +133,7 @@ class Core:
             layout.cache: 0o700,
         }
         made += [here for here in layout.root.parents if not here.exists()]
-        durable.make_directories(layout.root.parent, 0o755)
+        durable.make_directories_durably(layout.root.parent, 0o755)
         for path, mode in wanted.items():
             if not path.exists():
                 made.insert(0, path)

@@ -34,7 +34,7 @@ class Deploy:
         self._warnings: list[str] = []
         self._seconds: dict[str, float] = {}
         self._counts = FileCounts()
-        self._manifests: dict[str, Manifest] = {}
+        self._versions: dict[str, Version] = {}
         self._record: Record | None = None
         self._switched_at: datetime | None = None
         self._before: ReleaseId | None = None
@@ -109,7 +109,8 @@ class Deploy:
     # ------------------------------------------------------------ 2 stage
 
     def stage(self) -> None:
-        """Makes each new version at its final path. The id is journalled before anything has it for a name."""
+        """Makes each new version at its final path, and its manifest. The id is journalled before anything has it for a
+        name."""
         core, work = self._core, self._work
         with self._step("stage"):
             self._begin()
@@ -119,7 +120,7 @@ class Deploy:
             self._id = ids[-1]
             self._stack.callback(os.close, lease.make(core.layout, self._id))
             self._stack.callback(self._discard_stage)
-            rooms = [core.layout.versions(work.site.trees[name]) for name in work.new]
+            rooms = [core.layout.versions(tree) for tree in work.site.trees.values() if self._makes_room(tree)]
             self._barrier = self._stack.enter_context(durable.Barrier([core.root, *rooms]))
             last_seal = checking.newest_seal(core)
             for name in work.new:
@@ -133,10 +134,13 @@ class Deploy:
             # Before anything is made: what is left in a trees_dir by a dead process is found by way of site.json.
             core.write_site(work.site)
         for tree in work.site.trees.values():
-            if tree in work.adopting or tree.name in work.new:
+            if self._makes_room(tree):
                 homes.prepare(core, tree, self._homes)
         if work.adopting:
             adopting.probe(core, work.adopting, allow_gap=self._request.allow_gap)
+
+    def _makes_room(self, tree: Tree) -> bool:
+        return tree in self._work.adopting or tree.name in self._work.new
 
     def _place(self, tree: Tree, last_seal: int | None) -> None:
         work = self._work.trees[tree.name]
@@ -147,7 +151,8 @@ class Deploy:
             last_seal_ns=last_seal,
             listener=self._core.listener,
         )
-        self._manifests[tree.name] = manifest
+        written = self._core.ground.records.write_manifest(tree.name, self._id, manifest)
+        self._versions[tree.name] = _version(tree, self._id, manifest, written)
         self._counts += counts
 
     # ------------------------------------------------------------ 4 seal
@@ -160,11 +165,6 @@ class Deploy:
             record = self._sealed_record()
             switch.make_release(core.layout, record)
             self._barrier.sync()
-            versions = dict(record.versions)
-            for name, manifest in self._manifests.items():
-                written = core.ground.records.write_manifest(name, self._id, manifest)
-                versions[name] = _version(work.site.trees[name], self._id, manifest, written)
-            record = replace(record, versions=versions)
             core.ground.records.write(record)
             self._record = record
             for name in work.new:
@@ -173,10 +173,7 @@ class Deploy:
 
     def _sealed_record(self) -> Record:
         work = self._work
-        versions = {**work.kept()}
-        for name in work.site.trees:
-            if name in self._manifests:
-                versions[name] = _version(work.site.trees[name], self._id, self._manifests[name], "")
+        versions = {**work.kept(), **self._versions}
         repeats = work.current.stands_for if work.current and not work.new and not work.adopting else None
         return Record(
             id=self._id,

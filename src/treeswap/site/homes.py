@@ -19,7 +19,7 @@ from .core import Core
 
 
 def prepare(core: Core, tree: Tree, made: list[Path]) -> None:
-    """Makes the directory that holds a tree's versions, marked if it is not in SITE.
+    """Makes the directory that holds a tree's versions, marked if it is not in SITE. Not durable by itself.
 
     `made` gets what is made, innermost first, before it is: it has to go again also where the making fails.
     """
@@ -38,22 +38,20 @@ def prepare(core: Core, tree: Tree, made: list[Path]) -> None:
         for path in tree.trees_dir.iterdir():
             if durable.is_temporary(path.name) and path.name.startswith(f".{MARKER}."):
                 durable.remove_file(path)
-        durable.replace_file(marker, f"{core.ground.site.id}\n{core.root}\n".encode(), 0o644)
+        durable.replace_file_whole(marker, f"{core.ground.site.id}\n{core.root}\n".encode(), 0o644)
     places.check_trees_dir(tree.trees_dir, core.ground.site.id)
     shared = tree.trees_dir / "shared"
     if not shared.exists():
         durable.make_directory(shared, 0o755)
         core.share(shared, 0o755, core.settings)
-    durable.fsync_directory(tree.trees_dir)
     if not os.path.lexists(layout.shared_of(tree)):
         made.insert(0, layout.shared_of(tree))
         durable.put_link(str(shared), layout.shared_of(tree))
-        durable.fsync_directory(layout.shared)
 
 
 def prepare_shared(core: Core, tree: Tree, shared: str, inside: Path | None, *, like: Path) -> bool:
     """Makes the shared path, if it is missing: from `inside` by copying (then True), else a directory with mode and
-    owner of `like`."""
+    owner of `like`. Not durable by itself."""
     outside = core.layout.shared_of(tree) / shared.rstrip("/")
     if os.path.lexists(outside):
         return False

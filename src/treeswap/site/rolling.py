@@ -174,6 +174,7 @@ def _complete(core: Core, target: Record, before: ReleaseId | None, current: Rec
     held = lease.make(core.layout, id)
     try:
         switch.make_release(core.layout, record)
+        switch.sync_release(core.layout, record)
         core.ground.records.write(record)
     except BaseException:
         core.ground.records.remove([id])

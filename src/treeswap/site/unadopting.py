@@ -91,7 +91,6 @@ def _copied(core: Core, tree: Tree, version: Version) -> _Copy:
         try:
             stage.copy(source, path)
             barrier.sync()
-            durable.fsync_directory(room)
         except BaseException:
             with suppress(OSError, Failed):
                 stage.remove(path)
