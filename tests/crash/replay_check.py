@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,11 +16,12 @@ from .replay_world import LABELS, TREES, World
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a state may show: one of these labels. `plain`: the public paths must be directories again. `most`: how many
+    """What a state may show: one of these labels. `plain`: the public paths of these trees
+    must be directories again. `most`: how many
     releases there may be. `rest`: the journal may have nothing open, since the command had returned."""
 
     labels: Sequence[str]
-    plain: bool = False
+    plain: Sequence[str] = ()
     most: int | None = None
     rest: bool = False
 
@@ -47,18 +49,48 @@ def check(world: World, expected: Expected, turn: int | None) -> str | None:
 
 def _look(world: World, expected: Expected) -> str:
     label = oracle.whole_release(world.site, {label: world.known()[label] for label in expected.labels})
-    if expected.plain and any(world.public(tree).is_symlink() for tree in TREES):
+    if any(world.public(tree).is_symlink() for tree in expected.plain):
         raise Broken("durable: `unadopt` had returned", "a public path is a link")
+    if left := {tree["name"] for tree in _site_json(world)["trees"]} & {*expected.plain}:
+        raise Broken("durable: `unadopt` had returned", f"site.json has {', '.join(left)}")
     _whole(world)
     _journalled_ids(world)
     ids = sorted(world.site.records())
-    if expected.most is not None and len(ids) > expected.most:
-        raise Broken("durable: `prune` had returned", f"there are records of {', '.join(ids)}")
+    if expected.most is not None:
+        _pruned(world, ids, expected.most)
     if expected.rest and (open_ := _open_intent(world)):
         raise Broken(
             "durable: the command had returned", f"the journal ends with an intent that has no outcome: {open_}"
         )
+    _moving(world, expected)
     return label
+
+
+def _site_json(world: World) -> dict[str, Any]:
+    path = world.site.private / "site.json"
+    return dict(json.loads(path.read_bytes())) if path.exists() else {"trees": []}
+
+
+def _pruned(world: World, ids: Sequence[str], most: int) -> None:
+    if len(ids) > most:
+        raise Broken("durable: `prune` had returned", f"there are records of {', '.join(ids)}")
+    events = _journal(world)
+    gone = {id for event in events for id in event.get("ids", ()) if event["event"] == "reserved"} - {*ids}
+    told = {id for event in events for id in event.get("ids", ()) if event["event"] == "removed"}
+    if gone - told:
+        raise Broken(8, f"`prune` had returned, and the journal does not say that {', '.join(gone - told)} went")
+
+
+def _moving(world: World, expected: Expected) -> None:
+    """The mark of an adoption on its way: nobody can hold a release while it is there."""
+    path = world.site.private / "moving"
+    if not path.exists():
+        return
+    if expected.rest:
+        raise Broken("durable: the command had returned", f"{path} is there")
+    open_ = _open_intent(world)
+    if open_ and json.loads(open_)["to"] != path.read_text().strip():
+        raise Broken("what is being adopted is told", f"{path} reads {path.read_text()!r} in {open_}")
 
 
 def _journalled_ids(world: World) -> None:
@@ -115,7 +147,11 @@ def _go_on(world: World) -> None:
 def _whole(world: World) -> None:
     known = world.known()
     oracle.whole_records(world.site, {tree: [known[label][tree] for label in LABELS] for tree in TREES})
-    for id in world.site.records():
+    for id, record in world.site.records().items():
+        for version in record["versions"]:
+            manifest = world.site.private / "manifests" / version["tree"] / version["id"]
+            if hashlib.sha256(manifest.read_bytes()).hexdigest() != version["manifest"]:
+                raise Broken(3, f"the record of {id} is there, and {manifest} is not what was sealed")
         if not (world.site.private / "leases" / id).exists():
             raise Broken("a release can be held", f"the record of {id} is there, and its lease is not")
 

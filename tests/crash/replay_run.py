@@ -2,7 +2,6 @@
 
 python -m crash.replay_run states ext4 copy-later --hurry 1 --quick 40   a sample of the states; crash.effort says more
 python -m crash.replay_run omit ext4+xfs adopt --hurry 1 -- PLACE …      is a sync missed that the program leaves out?
-python -m crash.replay_run asked                                         every place in the program that asks for a sync
 python -m crash.replay_run one DIRECTORY STATE                           one state of a recording that was kept
 python -m crash.replay_run locks                                         locks of two filesystems, told apart?
 """
@@ -27,7 +26,7 @@ from .effort import is_full, sample, seed
 from .recorder import events
 from .replay import State, Tape, copy_sparse
 from .replay_story import RETURNED, STORIES, Finding, Stage, open_room
-from .replay_syncs import OMITTED, Way, asked
+from .replay_syncs import OMITTED, Way
 
 
 def main() -> None:
@@ -42,6 +41,7 @@ def main() -> None:
         sub.add_argument("--quick", type=int, default=40, help="how many states in a sample")
         sub.add_argument("--full", type=int, default=None, help="how many with TREESWAP_CRASH=full")
         sub.add_argument("--each", type=int, default=1, help="in every how-manieth state the program goes on")
+        sub.add_argument("--again", type=int, default=0, help="from how many states a recovery is recorded, too")
         if name == "omit":
             sub.add_argument("places", nargs="+")
     sub = verbs.add_parser("one")
@@ -49,7 +49,6 @@ def main() -> None:
     sub.add_argument("directory", type=Path)
     sub.add_argument("state", type=State.parse)
     sub.add_argument("--turn", type=int, default=None, help="0 recovers, 1 rolls back, 2 copies; else all three")
-    verbs.add_parser("asked").set_defaults(verb=asked_by_all)
     verbs.add_parser("locks").set_defaults(verb=locks)
     options = parser.parse_args()
     print(json.dumps(options.verb(options), indent=1))
@@ -64,11 +63,9 @@ def states(options: argparse.Namespace) -> dict[str, Any]:
     stage.set_up()
     judged = possible = 0
     bad = []
-    places: dict[str, None] = {}
     for hurry in options.hurry:
         way = Way(hurry)
         tape = stage.record(way)
-        places |= dict.fromkeys(asked(stage.room))
         everything = tape.states(seed=seed(), subsets=3 if is_full() else 1)
         chosen = sample(
             everything, quick=options.quick, full=options.full, salt=f"{options.kinds} {options.story} {way}"
@@ -79,13 +76,25 @@ def states(options: argparse.Namespace) -> dict[str, Any]:
             kept = _keep(stage, tape)
             bad += [_told(kept, way, finding) for finding in found]
         judged, possible = judged + len(chosen), possible + len(everything)
+        for state in random.Random(seed()).sample(everything, options.again):
+            again, second, shown = stage.recovering(tape, state, way)
+            further = second.states(seed=seed(), subsets=1)
+            chosen = random.Random(seed()).sample(further, min(len(further), _FURTHER))
+            found = list(again.judge(second, chosen, each=options.each, shown=shown))
+            if found:
+                kept = _keep(again, second, shown)
+                bad += [f"recovered from {state}, {_told(kept, way, finding)}" for finding in found]
+            judged, possible = judged + len(chosen), possible + len(further)
     return {
         "judged": judged,
         "possible": possible,
         "seconds": round(time.monotonic() - began, 1),
-        "asked": list(places),
         "bad": bad,
     }
+
+
+_FURTHER = 25
+"""How many states of a recovery are judged."""
 
 
 def _just_returned(tape: Tape, everything: Sequence[State]) -> list[State]:
@@ -133,40 +142,29 @@ def _telling(tape: Tape, number: int) -> list[State]:
     return list(dict.fromkeys([*_just_returned(tape, everything), *chosen]))
 
 
-def asked_by_all(_: argparse.Namespace) -> list[str]:
-    """The places in the program that ask for a sync in any story, with trees on one filesystem and on two."""
-    places: dict[str, None] = {}
-    room = open_room([], "copy-first").room
-    for name in STORIES:
-        for kinds in (["memory"], ["memory", "memory"]):
-            stage = Stage(kinds, name, room)
-            with stage.in_memory() as world:
-                places |= dict.fromkeys(stage.ask(world))
-    return list(places)
-
-
 # ---------------------------------------------------------------- one, again
 
 
-def _keep(stage: Stage, tape: Tape) -> Path:
+def _keep(stage: Stage, tape: Tape, shown: str | None = None) -> Path:
     """The recording, outside of this process's own memory."""
     kept = Path(tempfile.mkdtemp(prefix="treeswap-power-"))
     for name, image in tape.images.items():
         copy_sparse(image, kept / name)
     shutil.copy(stage.room / "log", kept / "log")
-    (kept / "story").write_text(json.dumps(["+".join(stage.kinds), stage.name]))
+    (kept / "story").write_text(json.dumps(["+".join(stage.kinds), stage.name, shown]))
     return kept
 
 
 def one(options: argparse.Namespace) -> dict[str, Any]:
-    kinds, name = json.loads((options.directory / "story").read_text())
+    kinds, name, shown = json.loads((options.directory / "story").read_text())
     stage = open_room(kinds.split("+"), name)
     for number, _ in enumerate(stage.kinds):
         stage.images[f"disk{number}"] = stage.room / f"disk{number}.base"
         copy_sparse(options.directory / f"disk{number}", stage.images[f"disk{number}"])
     tape = Tape([*events(options.directory / "log")], stage.images)
     turns = [0, 1, 2] if options.turn is None else [options.turn]
-    return {f"turn {turn}": [f.problem for f in stage.judge(tape, [options.state], turn=turn)] for turn in turns}
+    found = {turn: stage.judge(tape, [options.state], turn=turn, shown=shown) for turn in turns}
+    return {f"turn {turn}": [finding.problem for finding in findings] for turn, findings in found.items()}
 
 
 # ---------------------------------------------------------------- locks

@@ -7,12 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import recorder_disk
+from . import oracle, recorder_disk
 from .program import import_everything
 from .recorder import events
-from .replay import State, Tape
+from .replay import State, Tape, copy_sparse
 from .replay_check import Expected, check
-from .replay_syncs import Way, asked
+from .replay_syncs import Way
 from .replay_world import LABELS, TREES, World
 
 ROOM = Path("/mnt")
@@ -28,9 +28,10 @@ class Story:
     words: Callable[[World], list[str]]
     before: str
     after: str
-    plain: bool = False
+    plain: Sequence[str] = ()
     most: int | None = None
     shared: bool = False
+    mixes: Sequence[str] = ("nothing",)
 
     def expected(self, *, returned: bool) -> Expected:
         """From the moment that the command returned the new state must be there."""
@@ -49,6 +50,15 @@ def _copied(*labels: str) -> Callable[[World], None]:
 
 def _adopting(world: World) -> list[str]:
     return ["adopt", "--deploy-to", str(world.root), *world.sharing(), *(str(world.public(tree)) for tree in TREES)]
+
+
+def _copied_two(world: World) -> None:
+    _well(world, *world.copying("v1", trees=TREES[:2]))
+
+
+def _copied_then_added(world: World) -> None:
+    _copied_two(world)
+    _well(world, *world.copying("v2", "--add"))
 
 
 def _well(world: World, *words: str) -> None:
@@ -71,7 +81,25 @@ STORIES: Mapping[str, Story] = {
         "v3",
         most=2,
     ),
-    "unadopt": Story(_copied("v1"), lambda world: ["unadopt", "--site", str(world.root)], "v1", "v1", plain=True),
+    "unadopt": Story(_copied("v1"), lambda world: ["unadopt", "--site", str(world.root)], "v1", "v1", plain=TREES),
+    "copy-partial": Story(
+        _copied("v1"), lambda world: world.copying("v3", trees=("conf",)), "v1", "part", mixes=("part",)
+    ),
+    "add": Story(_copied_two, lambda world: world.copying("v2", "--add"), "two", "v2", mixes=("two", "back")),
+    "remove": Story(
+        _copied("v1"),
+        lambda world: ["unadopt", "--tree", "media", "--site", str(world.root)],
+        "v1",
+        "v1",
+        plain=("media",),
+    ),
+    "rollback-across": Story(
+        _copied_then_added,
+        lambda world: ["rollback", "--site", str(world.root)],
+        "v2",
+        "back",
+        mixes=("two", "back"),
+    ),
 }
 
 
@@ -97,7 +125,7 @@ class Stage:
 
     def world(self) -> World:
         mounts = [self.room / f"mount{number}" for number in range(len(self.kinds))]
-        return World(mounts[0], self.room, mounts[1] if mounts[1:] else None, self.story.shared)
+        return World(mounts[0], self.room, mounts[1] if mounts[1:] else None, self.story.shared, self.story.mixes)
 
     @contextmanager
     def mounted(self, images: Mapping[str, Path]) -> Iterator[World]:
@@ -127,22 +155,17 @@ class Stage:
             self.story.prepare(world)
             yield world
 
-    def ask(self, world: World) -> list[str]:
-        """Runs the command, unrecorded; gives the places that asked for a sync."""
-        answer = world.run(*self.story.words(world), before=lambda: Way().begin([], self.room, self.room / "marks"))
-        if answer.code != 0:
-            raise RuntimeError(str(answer))
-        return asked(self.room)
-
-    def record(self, way: Way) -> Tape:
-        """Runs the command, in this way, with every write of the filesystems recorded."""
+    def record(self, way: Way, words: Sequence[str] | None = None) -> Tape:
+        """Runs the story's command, or another one, in this way, with every write of the filesystems recorded."""
         log = self.room / "log"
         with recorder_disk.recorder(log, self.images, self.room / "recorder") as disks:
             marks = disks / "marks"
             with self.mounted({name: disks / name for name in self.images}) as world:
                 marks.write_text("begin")
-                answer = world.run(*self.story.words(world), before=lambda: way.begin(world.mounts(), self.room, marks))
-                if answer.code != 0:
+                given = words or self.story.words(world)
+                answer = world.run(*given, before=lambda: way.begin(world.mounts(), marks))
+                # 10: recovering from a first copy that had not come as far as a site.
+                if answer.code not in (0, 10 if words else 0):
                     raise RuntimeError(f"{way}: {answer}")
                 marks.write_text(RETURNED)
                 way.commit(world.mounts())
@@ -150,11 +173,14 @@ class Stage:
         recorded = [*events(log)]
         return Tape(recorded[: Tape(recorded, {}).marked("end")], self.images)
 
-    def judge(self, tape: Tape, states: Sequence[State], *, each: int = 1, turn: int = 0) -> Iterator[Finding]:
+    def judge(
+        self, tape: Tape, states: Sequence[State], *, each: int = 1, turn: int = 0, shown: str | None = None
+    ) -> Iterator[Finding]:
         """Each of these states is mounted and looked at, and in `each`-th ones the program goes on, in one way
-        and another by turns; gives the bad ones."""
+        and another by turns; gives the bad ones. `shown` is what a recovery has to leave as it is."""
         for number, (state, images) in enumerate(tape.build(states, self.room)):
-            expected = self.story.expected(returned=tape.says(state, RETURNED))
+            returned = tape.says(state, RETURNED)
+            expected = Expected((shown,), rest=returned) if shown else self.story.expected(returned=returned)
             try:
                 with self.mounted(images) as world:
                     problem = check(world, expected, turn + number // each if number % each == 0 else None)
@@ -162,6 +188,18 @@ class Stage:
                 problem = f"it cannot be mounted: {error}"
             if problem:
                 yield Finding(state, problem)
+
+    def recovering(self, tape: Tape, state: State, way: Way) -> tuple[Stage, Tape, str]:
+        """The recovery from one of a tape's states, recorded in turn; and what is shown there."""
+        again = Stage(self.kinds, self.name, self.room)
+        _, images = next(tape.build([state], self.room))
+        for name, image in images.items():
+            again.images[name] = self.room / f"{name}.again"
+            copy_sparse(image, again.images[name])
+        with self.mounted(images) as world:
+            shown = oracle.whole_release(world.site, world.known())
+            words = ["recover", "--site", str(world.root)]
+        return again, again.record(way, words), shown
 
 
 def open_room(kinds: Sequence[str], name: str) -> Stage:

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,10 +22,11 @@ from typing import Any
 
 import treeswap
 
-_CHANGES = {
+CHANGES = {
     *("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.chmod", "os.chown", "os.utime"),
     *("os.truncate", "os.setxattr", "ctypes.dlsym"),
 }
+"""What Python says before it changes names or attributes; the last one comes before a call of the C library."""
 _PACKAGE = Path(treeswap.__file__).parent
 _BTRFS_SUPER_MAGIC = 0x9123683E
 _BTRFS_IOC_START_SYNC, _BTRFS_IOC_WAIT_SYNC = 0x80089418, 0x40089416
@@ -42,7 +42,7 @@ KINDS = ("file", "directory", "filesystem")
 @dataclass(frozen=True, slots=True)
 class Way:
     """How to run a command. `hurry`: at every how-manieth change the filesystem commits, 0 for never. `without`: the
-    sync to leave out, by the place in the program that asks for it, as `asked` gives it; or all of one of the KINDS."""
+    sync to leave out, by the place in the program that asks for it, or all of one of the KINDS."""
 
     hurry: int = 0
     without: str | None = None
@@ -51,41 +51,21 @@ class Way:
         left_out = f", without {self.without}" if self.without else ""
         return f"{f'hurried at every change ({self.hurry})' if self.hurry else 'left alone'}{left_out}"
 
-    def begin(self, mounts: Sequence[Path], room: Path, marks: Path) -> None:
-        """Called in the process that becomes the program. Notes each sync that it asks for in `room`."""
-        asked = (room / "syncs").open("w")
+    def begin(self, mounts: Sequence[Path], marks: Path) -> None:
+        """Called in the process that becomes the program."""
         hurry = _Hurry(mounts, self.hurry) if self.hurry else None
 
-        def sync(fd: int, really: Any) -> int:
-            name = _place(sys._getframe(2))
-            asked.write(json.dumps(name) + "\n")
-            asked.flush()
+        def sync(syncing: Syncing) -> int:
             if hurry is not None:
                 hurry.change()
-            if self._is_left_out(name, fd, really):
+            if self.without in (syncing.place, syncing.kind):
                 marks.write_text(OMITTED)
                 return 0
-            return really(fd) or 0
+            return syncing.carry_out()
 
-        def fsync(fd: int) -> None:
-            sync(fd, _fsync)
-
-        function_of = ctypes.CDLL.__getattr__
-
-        def function(library: ctypes.CDLL, name: str) -> Any:
-            found = function_of(library, name)
-            return (lambda fd: sync(fd, found)) if name == "syncfs" else found
-
-        os.fsync = fsync  # type: ignore[assignment]
-        ctypes.CDLL.__getattr__ = function  # type: ignore[method-assign]
+        on_syncs(sync)
         if hurry is not None:
-            sys.addaudithook(lambda event, _: hurry.change() if event in _CHANGES else None)
-
-    def _is_left_out(self, name: str, fd: int, really: Any) -> bool:
-        if self.without in KINDS:
-            directory = os.path.isdir(f"/proc/self/fd/{fd}")
-            return self.without == ("filesystem" if really is not _fsync else "directory" if directory else "file")
-        return name == self.without
+            sys.addaudithook(lambda event, _: hurry.change() if event in CHANGES else None)
 
     def commit(self, mounts: Sequence[Path]) -> None:
         """What another program's sync, or time, does to a filesystem."""
@@ -95,9 +75,33 @@ class Way:
             hurry.close()
 
 
-def asked(room: Path) -> list[str]:
-    """The places in the program that asked for a sync in the last run, each once."""
-    return list(dict.fromkeys(json.loads(line) for line in (room / "syncs").read_text().splitlines()))
+@dataclass(frozen=True, slots=True)
+class Syncing:
+    """A sync that is asked for: by which place in the program, of what kind, on which descriptor."""
+
+    place: str
+    kind: str
+    fd: int
+    carry_out: Callable[[], int]
+
+
+def on_syncs(do: Callable[[Syncing], int]) -> None:
+    """From here on this process does that instead of each fsync and syncfs."""
+
+    def fsync(fd: int) -> None:
+        kind = "directory" if os.path.isdir(f"/proc/self/fd/{fd}") else "file"
+        do(Syncing(_place(sys._getframe(1)), kind, fd, lambda: _fsync(fd) or 0))
+
+    function_of = ctypes.CDLL.__getattr__
+
+    def function(library: ctypes.CDLL, name: str) -> Any:
+        found = function_of(library, name)
+        if name != "syncfs":
+            return found
+        return lambda fd: do(Syncing(_place(sys._getframe(1)), "filesystem", fd, lambda: found(fd)))
+
+    os.fsync = fsync  # type: ignore[assignment]
+    ctypes.CDLL.__getattr__ = function  # type: ignore[method-assign]
 
 
 def _place(frame: FrameType | None) -> str:

@@ -16,7 +16,14 @@ from .program import Program
 TREES = ("apps", "conf", "media")
 LABELS = ("live", "v1", "v2", "v3", "next")
 LINK = ("link", "d/page")
-
+MIXES: Mapping[str, Mapping[str, str | None]] = {
+    "nothing": dict.fromkeys(TREES),
+    "two": {"apps": "v1", "conf": "v1", "media": None},
+    "back": {"apps": "v1", "conf": "v1", "media": "v2"},
+    "part": {"apps": "v1", "conf": "v3", "media": "v1"},
+}
+"""What the public paths show in some stories that no label stands for: before a first copy; while there are but two
+trees; after going back to a release of these; with one tree changed."""
 
 SHARED = ("media", "up/loaded")
 """A file that only a live directory has, and that outlives it where its directory is shared."""
@@ -39,17 +46,18 @@ def content(label: str, tree: str) -> dict[str, bytes]:
 class World:
     """`main` is a mounted filesystem with the site, the sources and the public paths, but for that of `media`, which is
     on `other` where there is one. `room` is a directory outside of both. `shared`: there is an upload, in a directory
-    that every copy and adoption shares."""
+    that every copy and adoption shares. `mixes` can be shown, too."""
 
     main: Path
     room: Path
     other: Path | None = None
     shared: bool = False
+    mixes: Sequence[str] = ("nothing",)
 
     @property
     def root(self) -> Path:
         """SITE."""
-        return self.main / "site"
+        return self.main / "srv" / "site"
 
     def public(self, tree: str) -> Path:
         return (self.other if self.other and tree == "media" else self.main) / "pub" / tree
@@ -67,11 +75,12 @@ class World:
         return [self.main, self.other] if self.other else [self.main]
 
     def known(self) -> dict[str, oracle.Shown]:
-        """What the public paths show of each label; and `nothing`, before a first copy."""
-        shown: dict[str, oracle.Shown] = {"nothing": dict.fromkeys(TREES, None)}
-        for label in LABELS:
-            shown[label] = {tree: {**content(label, tree), **self._upload(tree)} for tree in TREES}
-        return shown
+        """What the public paths show of each label, and in each mix of them."""
+        each = {**{mix: MIXES[mix] for mix in self.mixes}, **{label: dict.fromkeys(TREES, label) for label in LABELS}}
+        return {name: {tree: self._shown(label, tree) for tree, label in mix.items()} for name, mix in each.items()}
+
+    def _shown(self, label: str | None, tree: str) -> oracle.Seen | None:
+        return {**content(label, tree), **self._upload(tree)} if label else None
 
     def _upload(self, tree: str) -> dict[str, bytes]:
         return {SHARED[1]: b"a picture\n" * 900} if self.shared and tree == SHARED[0] else {}
@@ -96,9 +105,9 @@ class World:
     def sharing(self) -> list[str]:
         return ["--shared", f"{SHARED[0]}/{Path(SHARED[1]).parent}/"] if self.shared else []
 
-    def copying(self, label: str, *flags: str) -> list[str]:
+    def copying(self, label: str, *flags: str, trees: Sequence[str] = TREES) -> list[str]:
         """The command that copies the sources of a label."""
-        pairs = [f"{self.source(label, tree)}:{self.public(tree)}" for tree in TREES]
+        pairs = [f"{self.source(label, tree)}:{self.public(tree)}" for tree in trees]
         return ["copy", "--deploy-to", str(self.root), *self.sharing(), *flags, *pairs]
 
     def run(self, *words: str, user: str | None = None, before: Callable[[], None] | None = None) -> oracle.Answer:
