@@ -17,8 +17,10 @@ import pytest
 
 from bench import Bench, as_nobody, snapshot, wait_for
 from treeswap import durable
-from treeswap.errors import ConsentNeeded, DestinationRefused
+from treeswap.errors import ConsentNeeded, Damaged, DestinationRefused
 from treeswap.journal import Journal
+from treeswap.records import Records
+from treeswap.release import ReleaseId
 
 _READER = """
 import os, sys
@@ -277,6 +279,25 @@ def test_staging_beside_live_directories_adopts_at_the_switch(bench: Bench) -> N
     assert [row.record.kind for row in bench.site.releases()] == ["deployed", "adopted"]
     assert bench.ids[0] < staged, "the adopted release counts as the earlier one"
     bench.rollback().shows("v0").rests()
+
+
+def test_a_record_that_cannot_be_read_leaves_no_tree_out_of_the_switch(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(bench).version("v1").stage(adopt=True)
+    staged, read = bench.ids[-1], Records.readable
+    answers = iter([read])
+
+    def once(self: Records) -> Any:
+        """The disk fails after the first time."""
+        for answer in answers:
+            return answer(self)
+        return {}, {ReleaseId(staged): Damaged("the record cannot be read")}
+
+    monkeypatch.setattr(Records, "readable", once)
+    bench.switch(staged, adopt=True)
+    monkeypatch.undo()
+    bench.shows("v1").rests()
 
 
 def _resisting(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:

@@ -122,8 +122,13 @@ def _live(core: Core, target: Record, *, adopt: bool) -> list[Tree]:
 
 def _trees(core: Core) -> dict[str, Tree]:
     """The site's trees. One that a deploy is bringing back, or was when it died, is none of them yet."""
-    history, (records, _) = core.ground.history(), core.ground.records.readable()
-    return {name: tree for name, tree in core.trees.items() if history.has_brought(name, records)}
+    history, (records, unreadable) = core.ground.history(), core.ground.records.readable()
+    return {
+        name: tree
+        for name, tree in core.trees.items()
+        # Who knows what an unreadable one brought: a tree must not be left out of a switch for it.
+        if unreadable or name not in history.gone_after or history.has_brought(name, records)
+    }
 
 
 def _path(tree: Tree) -> Path:
