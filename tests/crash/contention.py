@@ -127,22 +127,19 @@ class Storm:
         """Several at once make the same site, and it is taken away again."""
         for _ in range(WRITERS):
             self._start_command(self._commands.next(), self._blows())
-        for ended in self._crowd.wait("command"):
-            self._judge(ended)
+        self._judge_all(self._crowd.wait("command"))
         self._start_command(self._commands.first(), [])
-        for ended in self._crowd.wait("command"):
-            self._judge(ended)
-            if ended.code != 0:
-                raise Broken("a command after a crash works without help", str(ended))
+        last = self._crowd.wait("command")
+        self._judge_all(last)
+        if any(ended.code != 0 for ended in last):
+            raise Broken("a command after a crash works without help", "\n".join(map(str, last)))
         Rest(self.world).check({}, self._switched)
         self.figures.counts["sites begun"] += 1
         self._switched.clear()
         self.world.begin()
 
     def _go_on(self) -> None:
-        for ended in self._crowd.ended():
-            self._judge(ended)
-        self._listen()
+        self._judge_all(self._crowd.ended())
         if hanging := self._crowd.hanging():
             raise Broken("every command comes to an end", f"still there: {[' '.join(p.words) for p in hanging]}")
         self._served = self._served or self.world.site.current is not None
@@ -155,9 +152,7 @@ class Storm:
 
     def _calm_down(self) -> None:
         """Waits for all commands, and looks. Readers go on."""
-        for ended in self._crowd.wait("command"):
-            self._judge(ended)
-        self._listen()
+        self._judge_all(self._crowd.wait("command"))
         self.world.program.run(*self._commands.unlock().words)
         if self._served:
             self._rest.check(self._versions, self._switched)
@@ -223,6 +218,11 @@ class Storm:
         self._crowd.start(kind, (kind,), act, blows, user)
 
     # ------------------------------------------------------------ judging
+
+    def _judge_all(self, ended: Sequence[Ended]) -> None:
+        self._listen()  # what a reader told last says more than that it ended
+        for one in ended:
+            self._judge(one)
 
     def _judge(self, ended: Ended) -> None:
         kind, signals = ended.process.kind, ended.process.signals
