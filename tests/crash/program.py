@@ -10,6 +10,7 @@ import gc
 import os
 import pkgutil
 import pwd
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from .oracle import Answer
 from .trap import Trap
 
 KILLED = -9
+_LONGEST = 300
+"""Seconds after which a command that hangs is ended, by a signal that shows in its exit code."""
 
 
 def import_everything() -> None:
@@ -112,6 +115,7 @@ class Program:
                 os.setgid(entry.pw_gid)
                 os.setuid(entry.pw_uid)
             parent.recv(1)
+            signal.alarm(_LONGEST)
             if patch is not None:
                 patch()
             if trap is not None:

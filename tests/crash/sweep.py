@@ -22,7 +22,7 @@ from pathlib import Path
 
 from . import strace
 from .cases import AGE, FAILS, KILLS, Cases, sort_of
-from .effort import sample
+from .effort import is_full, sample
 from .program import import_everything
 from .scenes import World, named
 
@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument("--kinds", default=",".join((*KILLS, *FAILS)))
     parser.add_argument("--quick", type=int, default=20)
     parser.add_argument("--full", type=int)
-    parser.add_argument("--often", type=int, default=1)
+    parser.add_argument("--often", type=int, default=2 if is_full() else 1)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
