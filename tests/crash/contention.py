@@ -76,8 +76,12 @@ class Figures:
         for kind in sorted({kind for kind, _ in self.ended}):
             rows.append([kind, *(str(self.ended[kind, how] or "·") for how in ways)])
         lines = [f"{row[0]:<12}" + "".join(f"{cell:>7}" for cell in row[1:]) for row in rows]
-        counts = ", ".join(f"{name} {number:,}" for name, number in sorted(self.counts.items()))
-        return "\n".join([*lines, f"{self.commands:,} commands in {self.seconds:.0f} s; {counts}"])
+        return "\n".join([*lines, self.line])
+
+    @property
+    def line(self) -> str:
+        rest = ", ".join(f"{name} {number:,}" for name, number in sorted(self.counts.items()) if name != "lookups")
+        return f"{self.commands:,} commands, {self.counts['lookups']:,} lookups, {self.seconds:.0f} s; {rest}"
 
 
 class Storm:

@@ -28,6 +28,8 @@ from .effort import seed as seed_of
 from .oracle import Broken
 from .program import import_everything
 
+CANNOT_MOUNT = 3
+
 
 @contextmanager
 def places(kind: str, variant: Variant) -> Iterator[tuple[Path, Path]]:
@@ -88,9 +90,12 @@ def main() -> int:
             figures.add(blown(asked.seed, number, asked.on, seconds=seconds, commands=asked.commands))
             if not asked.json:
                 print(f"storm {number} ({VARIANTS[number % len(VARIANTS)].name}): {figures.commands:,} commands so far")
-    except (Broken, CannotMount) as broken:
+    except Broken as broken:
         print(broken, file=sys.stderr)
         return 1
+    except CannotMount as reason:
+        print(reason, file=sys.stderr)
+        return CANNOT_MOUNT
     print(json.dumps(figures.plain()) if asked.json else figures)
     return 0
 
