@@ -431,3 +431,9 @@ def test_a_directory_that_cannot_be_listed_is_a_failure_with_a_name(two: Bench) 
         os.listdir(fd)
     os.close(fd)
     assert "the disk" in failure(told.value).message
+
+
+def test_a_sign_of_an_adoption_that_is_no_text_is_cleared(two: Bench) -> None:
+    (two.site_root / ".treeswap/moving").write_bytes(b"\xff\xfe")
+    assert two.site.verify().problems == ()
+    two.recover().rests()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from treeswap import scan
+from treeswap.envelope import contents
 from treeswap.errors import Damaged, Failed
 from treeswap.outcomes import (
     Problem,
@@ -75,7 +76,7 @@ def _moving(core: Core) -> str | None:
     """The release whose versions are on their way from their public paths, if there is one. Its record is written after
     this is told, and this is taken away when all is done: who looks after the records misses none."""
     try:
-        return core.layout.moving.read_text().strip()
+        return contents(core.layout.moving).decode(errors="replace").strip()
     except FileNotFoundError:
         return None
 
