@@ -110,8 +110,13 @@ def append(fd: int, data: bytes) -> None:
 
 
 def cut(fd: int, length: int) -> None:
-    """Cuts an open file to `length` bytes, durable."""
+    """Cuts an open file to `length` bytes. Not durable by itself; an `append` that follows makes it so."""
     os.ftruncate(fd, length)
+
+
+def cut_durably(fd: int, length: int) -> None:
+    """As `cut`, durable."""
+    cut(fd, length)
     os.fsync(fd)
 
 

@@ -68,7 +68,7 @@ class Journal:
             except OSError:
                 # An event that was told as failed must not be found later.
                 with suppress(OSError):
-                    durable.cut(fd, len(data))
+                    durable.cut_durably(fd, len(data))
                 raise
         finally:
             os.close(fd)
