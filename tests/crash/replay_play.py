@@ -80,7 +80,16 @@ class Player:
         there, more = self._watched(self._recovering())
         label = oracle.whole_release(self.world.site, self.world.known())
         recording = Recording(roots, before if before is not None else there, [*events, *more])
-        return Take(way, recording, len(events), meanwhile, Expected((label,), rest=True))
+        # What a killed process had just written is found, and nothing is done about it: a power loss may undo that.
+        rest = not before or not self._has_loose_ends(Recording(roots, before, events))
+        return Take(way, recording, len(events), meanwhile, Expected((label,), rest=rest))
+
+    def _has_loose_ends(self, killed: Recording) -> bool:
+        """Whether the journal, or the directory in which it is, was not all on the disk in the end."""
+        private = self.world.site.private
+        files = [path for path in (private, private / "journal.jsonl") if path.exists()]
+        *_, end = killed.moments()
+        return not {(0, path.stat().st_ino) for path in files}.isdisjoint(end.pending())
 
     def _recovering(self) -> list[str]:
         return ["recover", "--site", str(self.world.root)]

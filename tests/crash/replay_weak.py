@@ -212,8 +212,9 @@ class Recording:
             return life.versions[choice]
         inode, old = life.versions[latest], life.versions[(-choice - 1) // 2].content
         assert isinstance(inode.content, bytes) and isinstance(old, bytes)
-        # What was only appended to keeps what it had.
-        kept = len(old) if inode.content.startswith(old) else 0
+        # Bytes that no write has changed stay.
+        pairs = enumerate(zip(old, inode.content, strict=False))
+        kept = next((at for at, (one, other) in pairs if one != other), min(len(old), len(inode.content)))
         rest = inode.content[kept:]
         arrived = rest[: len(rest) // 2] if choice % 2 else bytes(len(rest))
         return replace(inode, content=inode.content[:kept] + arrived)
