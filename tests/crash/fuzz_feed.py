@@ -18,7 +18,7 @@ SECONDS = 5.0
 
 
 def rounds(quick: int) -> int:
-    return quick * 20 if is_full() else quick
+    return quick * 10 if is_full() else quick
 
 
 def fed(read: Read, data: bytes, told: str) -> object:
