@@ -101,6 +101,7 @@ class Kept:
         records, self.unreadable = ground.records.readable()
         self.records = records
         self.versions = {(v.tree, v.id) for record in records.values() for v in record.versions.values()}
+        self.places = {layout.version(v) for record in records.values() for v in record.versions.values()}
         self.runs = {record.run or record.id for record in records.values()}
         self._layout = layout
         self._held: dict[ReleaseId, bool] = {}
@@ -134,7 +135,12 @@ def leftovers(ground: Ground) -> list[Path]:
         *_temporaries(layout.root, layout.private, layout.records, layout.manifests, layout.cache, layout.trees),
     ]
     for tree, directory in version_directories(ground, kept.records.values()):
-        found += _of_ids(directory, lambda id, tree=tree: kept.version(tree, id))  # type: ignore[misc]
+        # By its place too: a trees_dir may have been another tree's, whose versions records still name.
+        found += [
+            path
+            for path in _of_ids(directory, lambda id, tree=tree: kept.version(tree, id))  # type: ignore[misc]
+            if path not in kept.places
+        ]
         found += _temporaries(directory)
     for directory in listed(layout.manifests):
         found += _of_ids(directory, lambda id, tree=directory.name: kept.version(tree, id))  # type: ignore[misc]

@@ -111,9 +111,9 @@ class Records:
         hint = f"restore it from a backup, or give the release up: mv {path} {path}.damaged"
         try:
             data = contents(path)
-        except FileNotFoundError:
-            return None
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
+                return None
             raise Damaged(f"{what} cannot be read", hint=hint, cause=error)
         value = unseal(data, what, hint)
         try:

@@ -22,6 +22,8 @@ from treeswap.adopt import Move
 from treeswap.envelope import seal, unseal
 from treeswap.errors import Damaged, PlaceRefused
 from treeswap.layout import Layout
+from treeswap.release import Tree
+from treeswap.site import Request
 from treeswap.site.core import failure
 
 # ---------------------------------------------------------------- a record that cannot be read
@@ -118,6 +120,28 @@ def test_a_record_that_may_not_be_read_is_no_different(three: Bench) -> None:
     file_of(three, "current's record").with_name(f"{v1}.json").mkdir()  # nobody, not even root, can read it
     assert len(warnings_of(three)) == 1
     three.rollback().shows("v2")
+
+
+def test_a_record_that_is_a_link_to_nowhere_is_not_gone(three: Bench) -> None:
+    v1 = three.ids[0]
+    record, versions = file_of(three, "record"), three.versions("apps")
+    record.unlink()
+    record.symlink_to("nowhere")
+    three.recover()
+    assert three.versions("apps") == versions and v1 in warnings_of(three)[0]
+
+
+def test_a_trees_dir_that_was_another_trees_keeps_what_records_name(two: Bench) -> None:
+    vault = two.root / "vault"
+    trees = {"old": Tree("old", two.world / "old", trees_dir=vault)}
+    two.tree("old", {"f": "old"})
+    two.site.deploy(Request({"old": two.work / "old"}, trees, two.site.settings, add=True))
+    named = two.current
+    two.site.unadopt("old")
+    trees = {"new": Tree("new", two.world / "new", trees_dir=vault)}
+    two.site.deploy(Request({"new": two.work / "old"}, trees, two.site.settings, add=True))
+    two.recover()
+    assert (vault / named / "f").read_text() == "old" and two.site.verify(named).problems == ()
 
 
 # ---------------------------------------------------------------- sense behind the checksum
