@@ -46,13 +46,14 @@ def manifests(draw: st.DrawFn) -> Manifest:
         path = (above + b"/" if above else b"") + draw(names)
         if path not in entries:
             entries[path] = draw(st.one_of(directories, leaves))
-    return Manifest(entries)
+    return Manifest.of(entries)
 
 
 @unhurried
 @given(manifests())
 def test_a_manifest_comes_back_as_it_was(manifest: Manifest) -> None:
     loaded = Manifest.load(manifest.dump(), "it")
+    assert loaded.directories == manifest.directories
     assert loaded.entries == manifest.entries
     assert list(loaded.entries) == sorted(manifest.entries)
     assert loaded.digest == manifest.digest
@@ -83,16 +84,25 @@ def forged(*lines: bytes) -> bytes:
 
 
 HEADER = b"treeswap manifest 1"
-ROOT = b"d\t0755\t\t\t\tsource\t0\t1\t\t"
 
 
-def line(path: bytes, kind: bytes = b"f", content: bytes = b"", rest: bytes = b"0644\t\t\t\tsource\t5\t1") -> bytes:
-    return b"%b\t%b\t%b\t%b" % (kind, rest, content, path)
+def line(name: bytes, kind: bytes = b"f", content: bytes = b"", rest: bytes = b"0644\t\t\t\tsource\t5\t1") -> bytes:
+    return b"%b\t%b\t%b\t%b" % (kind, rest, content, name)
+
+
+def directory(path: bytes, rest: bytes = b"0755\t\t\t\tsource\t1\t0\t0\t") -> bytes:
+    return b"d\t%b\t%b" % (rest, path)
+
+
+ROOT = directory(b"")
 
 
 def test_a_forged_manifest_can_be_read_at_all() -> None:
-    sub = line(b"sub", b"d", rest=b"0755\t\t\t\tsource\t0\t1")
-    assert len(Manifest.load(forged(HEADER, ROOT, line(b"a"), sub, line(b"sub/b")), "it").entries) == 4
+    forgery = forged(HEADER, ROOT, line(b"a"), line(b"z"), directory(b"sub"), line(b"b"), directory(b"sub/deep"))
+    assert len(Manifest.load(forgery, "it").entries) == 6
+
+
+NO_NAMES = (b"..", b".", b"/", b"/a", b"a/", b"a//b", b"nodir/b", b"a\0b", b"../a", b"x\\q", b"x\\")
 
 
 @pytest.mark.parametrize(
@@ -100,16 +110,19 @@ def test_a_forged_manifest_can_be_read_at_all() -> None:
     [
         pytest.param([], id="no root"),
         pytest.param([ROOT, ROOT], id="root twice"),
+        pytest.param([line(b"a"), ROOT], id="a file before the root"),
         pytest.param([line(b"")], id="a file for a root"),
-        *(
-            pytest.param([ROOT, line(path)], id=f"path {path!r}")
-            for path in (b"..", b".", b"/", b"/a", b"a/", b"a//b", b"nodir/b", b"a\0b", b"../a", b"x\\q", b"x\\")
-        ),
-        pytest.param([ROOT, line(b"sub", b"d"), line(b"sub/..")], id="dots below"),
-        pytest.param([ROOT, line(b"sub", b"d"), line(b"sub/../a")], id="dots between"),
+        *(pytest.param([ROOT, line(path)], id=f"file {path!r}") for path in (b"", *NO_NAMES)),
+        *(pytest.param([ROOT, directory(path)], id=f"directory {path!r}") for path in NO_NAMES),
+        pytest.param([ROOT, directory(b"sub"), line(b"..")], id="dots below"),
+        pytest.param([ROOT, directory(b"sub"), directory(b"sub/..")], id="dots for a directory"),
+        pytest.param([ROOT, directory(b"sub"), directory(b"sub/../a")], id="dots between"),
         pytest.param([ROOT, line(b"a"), line(b"a")], id="twice"),
-        pytest.param([ROOT, line(b"a"), line(b"a/b")], id="below a file"),
-        pytest.param([ROOT, line(b"sub/a"), line(b"sub", b"d")], id="before its directory"),
+        pytest.param([ROOT, line(b"b"), line(b"a")], id="out of order"),
+        pytest.param([ROOT, line(b"a"), directory(b"a/b")], id="below a file"),
+        pytest.param([ROOT, line(b"a"), directory(b"a")], id="a file and a directory"),
+        pytest.param([ROOT, directory(b"sub/a"), directory(b"sub")], id="before its directory"),
+        pytest.param([ROOT, directory(b"b"), directory(b"a")], id="directories out of order"),
         pytest.param([ROOT, line(b"a", b"x")], id="unknown kind"),
         pytest.param([ROOT, line(b"a", b"fl")], id="two kinds"),
         pytest.param([ROOT, line(b"a", b"")], id="no kind"),
@@ -117,7 +130,7 @@ def test_a_forged_manifest_can_be_read_at_all() -> None:
         pytest.param([ROOT, line(b"a", content=b"a" * 63)], id="short digest"),
         pytest.param([ROOT, line(b"a", b"l")], id="no target"),
         pytest.param([ROOT, line(b"a", b"l", b"x\0y")], id="target with NUL"),
-        pytest.param([ROOT, line(b"a", b"d", b"x")], id="a directory with content"),
+        pytest.param([ROOT, line(b"a", b"o", b"x")], id="a fifo with content"),
         *(
             pytest.param([ROOT, line(b"a", rest=rest)], id=f"fields {rest!r}")
             for rest in (
@@ -133,11 +146,22 @@ def test_a_forged_manifest_can_be_read_at_all() -> None:
                 b"0644\t\t\t\tsource\t5\tnow",
             )
         ),
+        *(
+            pytest.param([ROOT, directory(b"a", rest=rest)], id=f"fields of a directory {rest!r}")
+            for rest in (
+                b"0755\t\t\t\tsource\t1\t0\t0",
+                b"0755\t\t\t\tsource\t1\t0\t0\t\t",
+                b"17777\t\t\t\tsource\t1\t0\t0\t",
+                b"0755\t\t\t\tnowhere\t1\t0\t0\t",
+                b"0755\t\t\t\tsource\tnow\t0\t0\t",
+                b"0755\t\t\t\tsource\t1\tx\t0\t",
+            )
+        ),
     ],
 )
 def test_what_no_tree_has_is_damage(lines: list[bytes]) -> None:
     with pytest.raises(Damaged):
-        Manifest.load(forged(HEADER, *lines), "it")
+        assert Manifest.load(forged(HEADER, *lines), "it").entries
 
 
 def test_other_files_are_damage() -> None:
@@ -166,21 +190,21 @@ def test_a_newer_format_is_named_as_such() -> None:
     ],
 )
 def test_times_and_origins_are_no_difference(change: Callable[[Entry], Entry], counts: bool) -> None:
-    old = Manifest({b"": DIRECTORY, b"a": FILE})
-    new = Manifest({b"": DIRECTORY, b"a": change(FILE)})
+    old = Manifest.of({b"": DIRECTORY, b"a": FILE})
+    new = Manifest.of({b"": DIRECTORY, b"a": change(FILE)})
     assert (old.digest != new.digest) is counts
     assert compare(old, new) == ([], [b"a"] if counts else [], [])
 
 
 def test_names_cannot_be_moved_between_fields() -> None:
     """What is in a link's target in one tree and in a name in the other gives another digest."""
-    one = Manifest({b"": DIRECTORY, b"b\nc": Entry("l", 0o777, 1, 2, 1, 1, b"a", "", "source")})
-    other = Manifest({b"": DIRECTORY, b"c": Entry("l", 0o777, 1, 2, 1, 1, b"a\tb\n", "", "source")})
+    one = Manifest.of({b"": DIRECTORY, b"b\nc": Entry("l", 0o777, 1, 2, 1, 1, b"a", "", "source")})
+    other = Manifest.of({b"": DIRECTORY, b"c": Entry("l", 0o777, 1, 2, 1, 1, b"a\tb\n", "", "source")})
     assert one.digest != other.digest
 
 
 def test_a_comparison_names_paths_in_order() -> None:
-    old = Manifest({b"": DIRECTORY, b"gone": DIRECTORY, b"gone/x": FILE, b"same": FILE, b"dir": DIRECTORY})
+    old = Manifest.of({b"": DIRECTORY, b"gone": DIRECTORY, b"gone/x": FILE, b"same": FILE, b"dir": DIRECTORY})
     changed = DIRECTORY._replace(mode=0o700)
-    new = Manifest({b"": changed, b"same": FILE, b"new": FILE, b"dir": FILE})
+    new = Manifest.of({b"": changed, b"same": FILE, b"new": FILE, b"dir": FILE})
     assert compare(old, new) == ([b"new"], [b"", b"dir"], [b"gone", b"gone/x"])

@@ -121,12 +121,12 @@ def test_a_record_comes_back_as_it_was(layout: Layout) -> None:
 
 def test_a_manifest_comes_back_only_if_it_is_the_sealed_one(layout: Layout) -> None:
     records = Records(layout)
-    manifest = Manifest({b"": Entry("d", 0o755, None, None, 0, 1, b"", "", "source")})
+    manifest = Manifest.of({b"": Entry("d", 0o755, None, None, 0, 1, b"", "", "source")})
     written = records.write_manifest("apps", ID, manifest)
     version = replace(a_record().versions["apps"], manifest=written)
     assert records.manifest(version).entries == manifest.entries
     assert layout.manifest("apps", ID).stat().st_mode & 0o777 == 0o600
-    other = Manifest({b"": Entry("d", 0o700, None, None, 0, 1, b"", "", "source")})
+    other = Manifest.of({b"": Entry("d", 0o700, None, None, 0, 1, b"", "", "source")})
     records.write_manifest("apps", ID, other)
     with pytest.raises(Exception, match="is damaged"):
         records.manifest(version)

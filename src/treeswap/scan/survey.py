@@ -62,7 +62,7 @@ class _Survey:
             if len(self.entries) - done >= _REPORT_EVERY:
                 done = len(self.entries)
                 self._listener(Event("adopt", self._tree, done))
-        return Manifest(self.entries)
+        return Manifest.of(self.entries)
 
     def _enter_all(self, listing: Listing) -> None:
         try:
