@@ -1,17 +1,27 @@
-"""What files were found to contain, by their status, so that an unchanged file need not be read again.
+"""What the directories of a source were found to contain, by their status, so that what is unchanged need not be read.
 
 A file whose device, inode, size, mtime and ctime are as they were has the content that it had: the ctime cannot be put
-back. A cache may be lost at any time, and one that cannot be understood is an empty one.
+back. A directory is compared as a whole, by a digest of all these numbers and the names, its own among them. A cache
+may be lost at any time, and one that cannot be understood, or was made under other settings, is an empty one.
 
     treeswap cache 1
-    status TAB digest TAB xattrs TAB path, escaped as in a manifest
+    key                             a digest of the settings that say what of a source is looked at
+    d TAB signature TAB digest TAB xattrs TAB path
+    status TAB digest TAB xattrs TAB name
+    …
     sha256 HEX                      of all bytes before this line
+
+A directory's line is followed by those of the files in it; names and paths are escaped as in a manifest. `signature`
+is empty where it would not be believed, `digest` is that of the directory in the version that was made of it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import marshal
 import os
+from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +33,9 @@ _HEADER = b"treeswap cache 1\n"
 _CHECKSUM = b"sha256 "
 _HEX = b"0123456789abcdef"
 _RACY_NS = 2_000_000_000
-"""A file that changed so shortly before it was read could change again without its times showing it, on a filesystem
+"""What changed so shortly before it was looked at could change again without its times showing it, on a filesystem
 that keeps whole seconds."""
+_numbers = attrgetter("st_dev", "st_ino", "st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 
 class Known(NamedTuple):
@@ -33,47 +44,100 @@ class Known(NamedTuple):
     xattrs: str
 
 
+class KnownDirectory(NamedTuple):
+    """What is known of one directory: `digest` is that of its `manifest.Directory`, `lines` are of the files in it."""
+
+    signature: bytes
+    digest: bytes
+    xattrs: str
+    lines: bytes
+
+    def files(self) -> dict[bytes, Known]:
+        """By name; none of them if the lines cannot be understood."""
+        found = {}
+        try:
+            for line in self.lines.split(b"\n") if self.lines else ():
+                status, digest, xattrs, name = line.split(b"\t")
+                found[unescaped(name)] = Known(status, _hash(digest), _hash(xattrs, empty=True).decode())
+        except (ValueError, KeyError):
+            return {}
+        return found
+
+
 class Cache:
-    """What is known of the files of one tree's source, by their paths."""
+    """What is known of one tree's source, by the paths of its directories."""
 
-    def __init__(self, known: dict[bytes, Known] | None = None, *, saved: dict[bytes, Known] | None = None) -> None:
-        self.known = known if known is not None else {}
-        self._saved = saved
-
-    def successor(self) -> Cache:
-        """An empty one that takes this one's place; keep the files that are still there in it."""
-        return Cache(saved=self._saved)
-
-    def get(self, path: bytes, status: os.stat_result) -> Known | None:
-        """What is known of this file, if nothing happened to it since."""
-        known = self.known.get(path)
-        return known if known is not None and known[0] == _signature(status) else None
-
-    def learn(self, path: bytes, status: os.stat_result, read_at_ns: int, digest: bytes, xattrs: str) -> None:
-        """A file with this status was read at this time, unless that was too soon after a change to be sure of it."""
-        if status.st_ctime_ns <= read_at_ns - _RACY_NS:
-            self.known[path] = Known(_signature(status), digest, xattrs)
+    def __init__(self, key: bytes = b"", directories: dict[bytes, KnownDirectory] | None = None) -> None:
+        self.key = key
+        self.directories = directories if directories is not None else {}
 
     @classmethod
-    def load(cls, path: Path) -> Cache:
+    def load(cls, path: Path, key: bytes) -> Cache:
         try:
-            known = _parsed(contents(path))
+            return cls(key, _parsed(contents(path), key))
         except (OSError, ValueError, KeyError):
-            return cls()
-        return cls(known, saved=dict(known))
+            return cls(key)
 
     def save(self, path: Path) -> None:
-        """Writes it, for its owner only, if it is not what was loaded."""
-        if self.known == self._saved:
-            return
-        lines = [_HEADER]
-        for name, (status, digest, xattrs) in self.known.items():
-            lines.append(b"%b\t%b\t%b\t%b\n" % (status, digest, xattrs.encode(), escaped(name)))
-        body = b"".join(lines)
+        """Writes it, for its owner only. It is not durable: after a power cut, it may be another or none."""
+        parts = [_HEADER + self.key]
+        for name, (signature, digest, xattrs, lines) in self.directories.items():
+            parts.append(b"d\t%b\t%b\t%b\t%b" % (signature, digest, xattrs.encode(), escaped(name)))
+            if lines:
+                parts.append(lines)
+        parts.append(b"")
+        body = b"\n".join(parts)
         durable.replace_file_loosely(path, body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode() + b"\n", 0o600)
 
 
-def _signature(status: os.stat_result) -> bytes:
+class Learned:
+    """What becomes known of one directory while it is read and copied."""
+
+    def __init__(self, signature: bytes, xattrs: str) -> None:
+        self._signature = signature
+        self._xattrs = xattrs
+        self._files: dict[bytes, Known] = {}
+
+    def keep(self, name: bytes, known: Known) -> None:
+        self._files[name] = known
+
+    def learn(self, name: bytes, status: os.stat_result, read_at_ns: int, digest: bytes, xattrs: str) -> None:
+        """A file with this status was read at this time, unless that was too soon after a change to be sure of it."""
+        if status.st_ctime_ns <= read_at_ns - _RACY_NS:
+            self._files[name] = Known(status_text(status), digest, xattrs)
+
+    def known(self, digest: bytes) -> KnownDirectory:
+        """All of it. `digest` is that of the directory in the version."""
+        lines = (
+            b"%b\t%b\t%b\t%b" % (status, content, xattrs.encode(), escaped(name))
+            for name, (status, content, xattrs) in self._files.items()
+        )
+        return KnownDirectory(self._signature, digest, self._xattrs, b"\n".join(lines))
+
+
+def key_of(*settings: object) -> bytes:
+    """A digest of the settings that say what of a source is looked at, and how."""
+    return hashlib.sha256(repr(settings).encode("utf-8", "surrogateescape")).hexdigest().encode()
+
+
+def signature(own: os.stat_result, found: Iterable[tuple[bytes, os.stat_result | None]], read_at_ns: int) -> bytes:
+    """A digest of the status of a directory and of what is in it, with the names, as they were at this time; without a
+    status only the name counts. Empty if something changed too shortly before to be sure of it."""
+    newest = own.st_ctime_ns
+    numbers: list[object] = [_numbers(own)]
+    for name, status in found:
+        numbers.append(name)
+        if status is not None:
+            these = _numbers(status)
+            numbers.append(these)
+            newest = max(newest, these[7])
+    if newest > read_at_ns - _RACY_NS:
+        return b""
+    # In this version of its format equal numbers are always equal bytes.
+    return hashlib.sha256(marshal.dumps(numbers, 2)).hexdigest().encode()
+
+
+def status_text(status: os.stat_result) -> bytes:
     return b"%d %d %d %d %d" % (
         status.st_dev,
         status.st_ino,
@@ -83,14 +147,23 @@ def _signature(status: os.stat_result) -> bytes:
     )
 
 
-def _parsed(data: bytes) -> dict[bytes, Known]:
-    body, _, checksum = data.rpartition(_CHECKSUM)
-    if not body.startswith(_HEADER) or checksum != hashlib.sha256(body).hexdigest().encode() + b"\n":
-        raise ValueError("not a cache, or a damaged one")
+def _parsed(data: bytes, key: bytes) -> dict[bytes, KnownDirectory]:
+    body, _, checksum = data.rpartition(b"\n" + _CHECKSUM)
+    if checksum != hashlib.sha256(body + b"\n").hexdigest().encode() + b"\n":
+        raise ValueError("a damaged cache")
+    head, *sections = body.split(b"\nd\t")
+    if head != _HEADER + key:
+        raise ValueError("not a cache of this source under these settings")
     known = {}
-    for line in body.split(b"\n")[1:-1]:
-        status, digest, xattrs, path = line.split(b"\t")
-        if len(digest) != 64 or digest.strip(_HEX):
-            raise ValueError("not a digest")
-        known[unescaped(path)] = Known(status, digest, xattrs.decode("ascii"))
+    for section in sections:
+        line, _, lines = section.partition(b"\n")
+        signed, digest, xattrs, path = line.split(b"\t")
+        known[unescaped(path)] = KnownDirectory(signed, digest, _hash(xattrs, empty=True).decode(), lines)
     return known
+
+
+def _hash(text: bytes, *, empty: bool = False) -> bytes:
+    """`text`, if it is a SHA-256 in hex; `ValueError` otherwise."""
+    if (len(text) != 64 or text.strip(_HEX)) and not (empty and not text):
+        raise ValueError("no digest")
+    return text

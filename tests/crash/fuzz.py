@@ -138,7 +138,7 @@ def manifest_of(head: bytes, lines: list[bytes]) -> bytes:
 
 def spoilt_cache(rng: Random, lines: bytes) -> bytes:
     """A cache of these lines, spoilt before its checksum was made, or after."""
-    header = b"treeswap cache 1\n"
+    header = b"treeswap cache 1\nkey\n"
     body = header + (spoilt_bytes(rng, lines) if rng.random() < 0.7 else lines) + b"\n"
     data = body + b"sha256 " + hashlib.sha256(body).hexdigest().encode() + b"\n"
     return data if rng.random() < 0.7 else spoilt_bytes(rng, data)

@@ -116,14 +116,21 @@ def leads_inside(path: bytes) -> bool:
     return not path.startswith(b"/") and all(part not in (b"", b".", b"..") for part in path.split(b"/"))
 
 
+def read_whole(data: bytes) -> Manifest:
+    """A manifest of which every line was read."""
+    manifest = Manifest.load(data, "the manifest")
+    assert len(manifest.entries) >= len(manifest.directories)
+    return manifest
+
+
 def test_manifests(good: Bench, record_property: Callable[[str, object], None]) -> None:
     data = (good.site_root / ".treeswap/manifests/apps" / good.current).read_bytes()
     for told, spoilt in spoilings("manifest", data, (spoilt_bytes, *3 * (spoilt_manifest,)), 3000):
-        value = fed(lambda data: Manifest.load(data, "the manifest"), spoilt, told)
+        value = fed(read_whole, spoilt, told)
         if isinstance(value, Manifest):
             assert all(leads_inside(path) for path in value.entries if path), told
             assert list(value.entries) == sorted(value.entries), told
-            assert fed(lambda data: Manifest.load(data, "it"), value.dump(), told).entries == value.entries  # type: ignore[attr-defined]
+            assert fed(read_whole, value.dump(), told).entries == value.entries  # type: ignore[attr-defined]
     record_property("figures", f"manifests: {rounds(3000)} inputs")
 
 
@@ -140,7 +147,7 @@ LINE = st.lists(
 @settings(max_examples=200, derandomize=True, deadline=None, database=None)
 @given(st.lists(LINE, max_size=5))
 def test_manifests_of_any_lines(lines: list[bytes]) -> None:
-    value = fed(lambda data: Manifest.load(data, "it"), manifest_of(b"treeswap manifest 1", lines), "lines")
+    value = fed(read_whole, manifest_of(b"treeswap manifest 1", lines), "lines")
     assert value is None or all(leads_inside(path) for path in value.entries if path)  # type: ignore[attr-defined]
 
 
@@ -152,9 +159,12 @@ def test_caches(good: Bench, record_property: Callable[[str, object], None]) -> 
 
     def read(data: bytes) -> object:
         path.write_bytes(data)
-        return Cache.load(path)
+        cache = Cache.load(path, b"key")
+        assert all(isinstance(directory.files(), dict) for directory in cache.directories.values())
+        return cache
 
-    lines = [b"1 2 3 4 5\t" + b"a" * 64 + b"\t\tf", b"1 2 3 4 6\t" + b"b" * 64 + b"\t\ta\\nb"]
+    files = [b"1 2 3 4 5\t" + b"a" * 64 + b"\t\tf", b"1 2 3 4 6\t" + b"b" * 64 + b"\t\ta\\nb"]
+    lines = [b"d\t" + b"c" * 64 + b"\t" + b"d" * 64 + b"\t\t", *files, b"d\t\t" + b"e" * 64 + b"\t\tsub"]
     for told, data in spoilings("cache", b"\n".join(lines), (spoilt_cache,), 800):
         value = fed(read, data, told)
         assert isinstance(value, Cache), told

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from bench import Bench, read_tree
-from treeswap.cache import Cache
+from treeswap import stage
+from treeswap.cache import Cache, Learned
 from treeswap.cli.program import run as run_program
 from treeswap.errors import Damaged
 from treeswap.journal import Journal
 from treeswap.layout import Layout
+from treeswap.manifest import Manifest
 from treeswap.records import Records, read_site
 from treeswap.release import ReleaseId
 
@@ -170,14 +172,14 @@ def test_a_damaged_cache_is_dropped(sealed: Bench, record_property: Figures) -> 
     for file in (sealed.work / "conf").rglob("*"):
         os.utime(file, (0, 0))
     _as_if_read_later(sealed)
-    good = path.read_bytes()
-    assert Cache.load(path).known, "there is something to be damaged"
+    good, key = path.read_bytes(), _key(sealed)
+    assert Cache.load(path, key).directories, "there is something to be damaged"
     for bit in range(len(good) * 8):
         path.write_bytes(flipped(good, bit))
-        assert not Cache.load(path).known, f"bit {bit}"
+        assert not Cache.load(path, key).directories, f"bit {bit}"
     for length in range(len(good)):
         path.write_bytes(good[:length])
-        assert not Cache.load(path).known, f"cut after {length}"
+        assert not Cache.load(path, key).directories, f"cut after {length}"
     for number, bit in enumerate(bits(path, 8)):
         path.write_bytes(flipped(good, bit))
         sealed.version(f"n{number}", "conf").deploy().shows(conf=_content(f"n{number}"))
@@ -193,10 +195,20 @@ def _content(text: str) -> dict[str, str | bytes | None]:
 
 def _as_if_read_later(bench: Bench) -> None:
     """A cache of the source, made as if two seconds had passed since its files changed."""
-    cache = Cache()
-    source = bench.work / "conf"
-    for file in sorted(source.rglob("*")):
-        if file.is_file():
-            status = file.stat()
-            cache.learn(os.fsencode(file.relative_to(source)), status, status.st_ctime_ns + 10**10, b"0" * 64, "")
-    cache.save(Layout(bench.site_root).cache / "conf")
+    source, manifest = (
+        bench.work / "conf",
+        Manifest.load((Layout(bench.site_root).manifests / "conf" / bench.current).read_bytes(), "it"),
+    )
+    known = {}
+    for path, directory in manifest.directories.items():
+        learned = Learned(b"", "")
+        for name in directory.entries():
+            status = (source / os.fsdecode(path) / os.fsdecode(name)).stat()
+            learned.learn(name, status, status.st_ctime_ns + 10**10, b"0" * 64, "")
+        known[path] = learned.known(directory.digest)
+    Cache(_key(bench), known).save(Layout(bench.site_root).cache / "conf")
+
+
+def _key(bench: Bench) -> bytes:
+    tree = bench.site.trees["conf"]
+    return stage.cache_key(tree, Layout(bench.site_root).shared_of(tree), as_root=os.geteuid() == 0)

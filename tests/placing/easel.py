@@ -10,7 +10,7 @@ from pathlib import Path
 
 from treeswap import stage
 from treeswap.cache import Cache
-from treeswap.manifest import Manifest
+from treeswap.manifest import Manifest, joined
 from treeswap.outcomes import FileCounts, Listener, silent
 from treeswap.release import Tree
 from treeswap.sources import Directory
@@ -29,7 +29,7 @@ class Easel:
         self.shared_root = room / "shared"
         self.tree = Tree("apps")
         self.base: Base | None = None
-        self.cache: Cache | None = None
+        self.cache: Cache = Cache()
         self.sealed_ns: int | None = None
         self.counts = FileCounts()
 
@@ -64,7 +64,7 @@ class Easel:
         now = now or datetime.now(UTC)
         manifest, self.counts = stage.place(work, destination, now=now, last_seal_ns=self.sealed_ns, listener=listener)
         self.base = Base(manifest, destination, linkable=True)
-        self.cache = work.cache
+        self.cache = work.cache(manifest)
         self.sealed_ns = int(now.timestamp() * 1e9)
         return destination
 
@@ -72,3 +72,15 @@ class Easel:
     def manifest(self) -> Manifest:
         assert self.base is not None
         return self.base.manifest
+
+
+def copied(work: TreeWork) -> list[bytes]:
+    """The files and symlinks that a version is to have as copies, sorted."""
+    found = []
+    before = work.base.manifest.entries if work.base else {}
+    for above, wanted in work.wanted.items():
+        for name, entry in (wanted.kept.entries() if wanted.kept else wanted.entries).items():
+            path = joined(above, name)
+            if not work.is_linked(path, entry, before.get(path)):
+                found.append(path)
+    return sorted(found)

@@ -9,11 +9,12 @@ import pytest
 
 from filesystems import Mounts
 from treeswap import stage
+from treeswap.manifest import Manifest
 from treeswap.outcomes import FileCounts
 from treeswap.stage import Base
 
 from . import oracle, zoo
-from .easel import Easel
+from .easel import Easel, copied
 from .nobody import as_nobody
 
 FILES = {"a.txt": "one", "dir/b.txt": "two", "dir/c.txt": "three"}
@@ -43,7 +44,7 @@ def test_an_unchanged_source_needs_nothing(easel: Easel) -> None:
     os.symlink("a.txt", easel.source / "link")
     easel.place("1")
     work = easel.plan()
-    assert work.unchanged and work.copied == [] and work.counts == FileCounts(linked=4)
+    assert work.unchanged and copied(work) == [] and work.counts == FileCounts(linked=4)
     os.utime(easel.source / "a.txt", ns=(1, 1))
     os.utime(easel.source / "dir", ns=(1, 1))
     assert easel.plan().unchanged
@@ -154,7 +155,7 @@ def test_files_of_others_are_copied_where_they_may_not_be_linked(easel: Easel) -
     first_version()
     assert easel.base is not None
     unowned = {path: entry._replace(uid=None, gid=None) for path, entry in easel.manifest.entries.items()}
-    easel.base = Base(type(easel.manifest)(unowned), easel.base.directory, linkable=True)
+    easel.base = Base(Manifest.of(unowned), easel.base.directory, linkable=True)
 
     def second_version() -> None:
         os.chdir("/")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from treeswap import durable, scan
+from treeswap.cache import Cache
 from treeswap.errors import SourceRefused
 from treeswap.sources import Directory
 
@@ -60,7 +61,7 @@ def test_a_file_that_changes_while_it_is_compared_is_read_again(easel: Easel, mo
     path = easel.source / "big"
     path.write_bytes(b"a" * 1_000_000)
     easel.place("1")
-    easel.cache = None
+    easel.cache = Cache()
 
     def change(count: int) -> None:
         if count == 2:
@@ -209,7 +210,7 @@ def test_a_symlink_that_comes_and_goes_never_leads_elsewhere(easel: Easel, room:
     made = 0
     with ever_again(lambda: durable.exchange(easel.source / "dir", room / "link")):
         for i in range(150):
-            easel.base = easel.cache = None
+            easel.base, easel.cache = None, Cache()
             try:
                 version = easel.place(str(i))
             except SourceRefused:

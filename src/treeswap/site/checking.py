@@ -149,13 +149,17 @@ def _find_adoptions(core: Core, work: Work) -> None:
 
 
 def _plan_tree(core: Core, work: Work, tree: Tree, source: Path | Directory) -> TreeWork:
+    as_root, shared_root = os.geteuid() == 0, core.layout.shared_of(tree)
+    key = stage.cache_key(tree, shared_root, as_root=as_root)
+    # What a caller's own way of excluding leaves out is known to nobody else.
+    forget = work.request.rehash or (isinstance(source, Directory) and source.excluded is not None)
     return stage.plan(
         directory_of(core, tree, source),
         tree=tree,
         base=_base_of(core, work, tree.name),
-        cache=None if work.request.rehash else Cache.load(core.layout.cache / tree.name),
-        shared_root=core.layout.shared_of(tree),
-        as_root=os.geteuid() == 0,
+        cache=Cache(key) if forget else Cache.load(core.layout.cache / tree.name, key),
+        shared_root=shared_root,
+        as_root=as_root,
         listener=core.listener,
     )
 
@@ -199,7 +203,7 @@ def _find_only_live(work: Work) -> None:
     for tree in work.adopting:
         assert tree.path is not None
         if tree.name in work.trees:
-            only = scan.only_here(tree.path, work.trees[tree.name].wanted, shared=tree.shared)
+            only = scan.only_here(tree.path, work.trees[tree.name].paths(), shared=tree.shared)
             work.only_live[tree.name] = tuple(only)
 
 

@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from treeswap import durable, places, stage
-from treeswap.cache import Cache
 from treeswap.errors import Failed
 from treeswap.layout import MARKER, lies_in
 from treeswap.leftovers import leads_to_nothing
+from treeswap.manifest import Manifest
 from treeswap.release import Tree
+from treeswap.stage import TreeWork
 
 from .core import Core
 
@@ -147,9 +148,11 @@ def remove_empty(made: Iterable[Path]) -> None:
             continue
 
 
-def save_cache(core: Core, name: str, cache: Cache) -> None:
-    """Remembers what the source's files were. Losing it costs time, nothing else: an error is none."""
-    try:
+def save_cache(core: Core, name: str, work: TreeWork, made: Manifest) -> None:
+    """Remembers what the source's files were when this version was made of them. Losing it costs time, nothing else:
+    an error is none."""
+    cache = work.cache(made)
+    if cache is work.known:
+        return
+    with suppress(OSError):
         cache.save(core.layout.cache / name)
-    except OSError:
-        pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from treeswap.manifest import Manifest
 from treeswap.records import SiteFile
 from treeswap.release import Record, Tree, Version
 from treeswap.sources import Directory
@@ -53,6 +54,10 @@ class Work:
             return {}
         shown = (self.before.trees.keys() & self.current.versions.keys()) - {tree.name for tree in self.adopting}
         return {name: self.current.versions[name] for name in self.new if name in shown}
+
+    def sealed(self) -> dict[str, Manifest]:
+        """The manifests of the versions that the current release has, as far as they were read."""
+        return {name: work.base.manifest for name, work in self.trees.items() if work.base is not None}
 
     def _must_be_made_anew(self, name: str) -> bool:
         version = self.current.versions.get(name) if self.current else None

@@ -6,7 +6,7 @@
 
 from .copy import copy
 from .place import place
-from .plan import Base, TreeWork, plan
+from .plan import Base, TreeWork, cache_key, plan
 from .remove import remove
 
-__all__ = ["Base", "TreeWork", "copy", "place", "plan", "remove"]
+__all__ = ["Base", "TreeWork", "cache_key", "copy", "place", "plan", "remove"]

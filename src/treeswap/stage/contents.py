@@ -7,42 +7,60 @@ import os
 import stat
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from treeswap.cache import Cache, Known
+from treeswap.cache import Cache, Known, Learned, signature, status_text
 from treeswap.errors import SourceRefused, listed
-from treeswap.manifest import Entry, joined
+from treeswap.manifest import Directory, Entry, Manifest, joined
 from treeswap.outcomes import Event, Listener
 from treeswap.scan import Listing, NotReadable, Source, walk
 from treeswap.scan.reading import attributes_hash, is_sparse, read_attributes, read_file, words
 
 _REPORT_EVERY = 1024
+_Found = tuple[bytes, os.DirEntry[str], os.stat_result | None]
+
+
+@dataclass(slots=True)
+class Wanted:
+    """A directory as a new version is to have it: its own entry, and what is directly in it, directories left out.
+
+    `kept` is the base's directory, where nothing in it changed; `entries` are all of them, by name, where something
+    did.
+    """
+
+    entry: Entry
+    kept: Directory | None = None
+    entries: dict[bytes, Entry] = field(default_factory=dict)
 
 
 class Contents:
     """What one source contains, once `read` was called.
 
-    `base` are the entries of an earlier version, `known` is what its cache tells of the source's files. The digest of a
-    file that cannot be equal to the base's is left empty.
+    `base` is an earlier version, `known` is what its cache tells of the source's files. The digest of a file that
+    cannot be equal to the base's is left empty.
     """
 
     def __init__(
-        self, source: Source, *, tree: str, base: Mapping[bytes, Entry], known: Cache, as_root: bool, listener: Listener
+        self, source: Source, *, tree: str, base: Manifest | None, known: Cache, as_root: bool, listener: Listener
     ) -> None:
-        self.entries: dict[bytes, Entry] = {}
+        self.directories: dict[bytes, Wanted] = {}
         self.others: list[bytes] = []
         """Sockets, fifos and devices."""
         self.sparse: dict[bytes, int] = {}
         """How many bytes files with holes take."""
-        self.cache = known.successor()
+        self.learned: dict[bytes, Learned] = {}
+        """What became known of directories that are not as the cache knows them."""
         self._source = source
         self._tree = tree
-        self._base = base
+        self._base = base.directories if base else {}
         self._known = known
         self._as_root = as_root
         self._listener = listener
         self._unreadable: dict[bytes, str] = {}
         self._links: Mapping[bytes, bytes] = {}
         self._owners: dict[bytes, tuple[int | None, int | None]] = {}
+        self._before: Mapping[bytes, Entry] = {}
+        self._files: Mapping[bytes, Known] = {}
 
     def read(self, links: Mapping[bytes, bytes]) -> None:
         """Reads everything. `links` are the symlinks that the tree has, whatever the source has in their places."""
@@ -55,13 +73,12 @@ class Contents:
             self._put_link(path, links[path])
 
     def _read_all(self) -> None:
-        told = 0
+        seen, told = 0, 0
         for listing in walk(self._source.open(), self._refused):
             self._directory(listing)
-            for name, found in listing.entries:
-                self._found(name, found, listing)
-            if len(self.entries) - told >= _REPORT_EVERY:
-                told = len(self.entries)
+            seen += len(listing.entries)
+            if seen - told >= _REPORT_EVERY:
+                told = seen
                 self._listener(Event("check", self._tree, told))
 
     def refuse(self) -> None:
@@ -79,29 +96,53 @@ class Contents:
     # ---------------------------------------------------------------- what is found
 
     def _directory(self, listing: Listing) -> None:
+        path, now = listing.path, time.time_ns()
+        own = os.fstat(listing.fd)
+        found = [(name, entry, _status(entry)) for name, entry in listing.entries]
+        signed = signature(own, ((name, status) for name, _, status in found), now)
+        known, base = self._known.directories.get(path), self._base.get(path)
+        if signed and known is not None and base is not None and known[:2] == (signed, base.digest):
+            self.directories[path] = Wanted(self._entry("d", own, xattrs=known.xattrs), kept=base)
+            self._enter_all(listing, found)
+            return
         try:
             xattrs = attributes_hash(read_attributes(listing.fd))
         except NotReadable as reason:
-            self._unreadable[listing.path] = str(reason)
-        else:
-            self.entries[listing.path] = self._entry("d", os.fstat(listing.fd), xattrs=xattrs)
+            self._unreadable[path] = str(reason)
+            return
+        self.directories[path] = wanted = Wanted(self._entry("d", own, xattrs=xattrs))
+        self.learned[path] = Learned(signed, xattrs)
+        self._before = base.entries() if base else {}
+        self._files = known.files() if known else {}
+        for name, entry, status in found:
+            self._found(name, entry, status, listing, wanted)
 
-    def _found(self, name: bytes, found: os.DirEntry[str], listing: Listing) -> None:
+    def _enter_all(self, listing: Listing, found: list[_Found]) -> None:
+        for name, _, status in found:
+            if status is None and not self._is_left_out(joined(listing.path, name), is_directory=True):
+                listing.enter.append(name)
+
+    def _is_left_out(self, path: bytes, *, is_directory: bool) -> bool:
+        excluded = self._source.excluded
+        return path in self._links or bool(excluded and excluded(os.fsdecode(path), is_directory))
+
+    def _found(
+        self, name: bytes, found: os.DirEntry[str], status: os.stat_result | None, listing: Listing, wanted: Wanted
+    ) -> None:
         path = joined(listing.path, name)
         try:
-            status = found.stat(follow_symlinks=False)
-            kind = stat.S_IFMT(status.st_mode)
             if path in self._links:
+                status = status or found.stat(follow_symlinks=False)
                 self._owners[path] = (status.st_uid, status.st_gid)
-            elif self._source.excluded and self._source.excluded(os.fsdecode(path), kind == stat.S_IFDIR):
+            elif self._is_left_out(path, is_directory=status is None):
                 pass
-            elif kind == stat.S_IFREG:
-                self.entries[path] = self._file(path, name, status, listing.fd)
-            elif kind == stat.S_IFDIR:
+            elif status is None:
                 listing.enter.append(name)
-            elif kind == stat.S_IFLNK:
+            elif stat.S_ISREG(status.st_mode):
+                wanted.entries[name] = self._file(path, name, status, listing)
+            elif stat.S_ISLNK(status.st_mode):
                 target = os.readlink(name, dir_fd=listing.fd)
-                self.entries[path] = self._entry("l", status, len(target), target)
+                wanted.entries[name] = self._entry("l", status, len(target), target)
             else:
                 self.others.append(path)
         except OSError as error:
@@ -112,30 +153,28 @@ class Contents:
     def _refused(self, path: bytes, refusal: OSError) -> None:
         self._unreadable[path] = words(refusal)
 
-    def _file(self, path: bytes, name: bytes, status: os.stat_result, directory_fd: int) -> Entry:
-        known = self._known.get(path, status)
-        if known is not None:
-            self.cache.known[path] = known
-            return self._known_file(path, status, known)
+    def _file(self, path: bytes, name: bytes, status: os.stat_result, listing: Listing) -> Entry:
+        known, base, learned = self._files.get(name), self._before.get(name), self.learned[listing.path]
+        if known is not None and known.status == status_text(status):
+            learned.keep(name, known)
+            return self._known_file(path, status, known, base)
         self._measure(path, status)
         entry = self._entry("f", status, status.st_size)
-        base = self._base.get(path)
         if base is None or base.undigested or entry[:5] != base[:5]:
-            if not os.access(name, os.R_OK, dir_fd=directory_fd, effective_ids=True):
+            if not os.access(name, os.R_OK, dir_fd=listing.fd, effective_ids=True):
                 raise NotReadable(os.strerror(errno.EACCES))
             return entry
         read_at = time.time_ns()
-        status, digest, attributes = read_file(name, directory_fd)
+        status, digest, attributes = read_file(name, listing.fd)
         xattrs = attributes_hash(attributes)
-        self.cache.learn(path, status, read_at, digest, xattrs)
+        learned.learn(name, status, read_at, digest, xattrs)
         return self._entry("f", status, status.st_size, digest, xattrs)
 
-    def _known_file(self, path: bytes, status: os.stat_result, known: Known) -> Entry:
-        base = self._base.get(path)
+    def _known_file(self, path: bytes, status: os.stat_result, known: Known, base: Entry | None) -> Entry:
         if base is not None and base[6:] == (known.digest, known.xattrs, "source"):
             owner = (status.st_uid, status.st_gid) if self._as_root else (None, None)
             if base[1:4] == (stat.S_IMODE(status.st_mode), *owner):
-                return base  # as nearly every file is, nearly always; with the time that a new version gives it, too
+                return base  # with the time that a new version gives it, too
         self._measure(path, status)
         return self._entry("f", status, status.st_size, known.digest, known.xattrs)
 
@@ -152,25 +191,41 @@ class Contents:
 
     def _put_link(self, path: bytes, text: bytes) -> None:
         """A link to a shared path, with the owner of what the source has there, else of the directory it is in."""
-        above = self._directory_for(path)
-        uid, gid = self._owners.get(path, (above.uid, above.gid)) if self._as_root else (None, None)
-        self.entries[path] = Entry("l", 0o777, uid, gid, len(text), above.mtime_ns, text, "", "shared")
+        above, _, name = path.rpartition(b"/")
+        wanted = self._directory_for(path, above)
+        if wanted.kept is not None:
+            return  # and the base has it
+        entry = wanted.entry
+        uid, gid = self._owners.get(path, (entry.uid, entry.gid)) if self._as_root else (None, None)
+        wanted.entries[name] = Entry("l", 0o777, uid, gid, len(text), entry.mtime_ns, text, "", "shared")
 
-    def _directory_for(self, link: bytes) -> Entry:
-        """The entry of the directory that a link is in, made if the source has none."""
+    def _directory_for(self, link: bytes, path: bytes) -> Wanted:
+        """The directory that a link is in, made if the source has none."""
         missing = []
-        path = link.rpartition(b"/")[0]
-        while path and path not in self.entries:
+        while path and path not in self.directories:
             missing.append(path)
             path = path.rpartition(b"/")[0]
-        entry = self.entries.get(path)
-        if entry is None or entry.kind != "d":
-            what = os.fsdecode(path) or str(self._source)
+        wanted = self.directories.get(path)
+        if wanted is None or (missing and self._is_in_the_way(wanted, missing[-1])):
+            what = os.fsdecode(missing[-1] if wanted and missing else path) or str(self._source)
             raise SourceRefused(f"the shared path {os.fsdecode(link)} cannot be made: {what} is no directory")
         for directory in reversed(missing):
-            entry = entry._replace(mode=0o755, xattrs="", origin="shared")
-            self.entries[directory] = entry
-        return entry
+            wanted = Wanted(wanted.entry._replace(mode=0o755, xattrs="", origin="shared"))
+            self.directories[directory] = wanted
+        return wanted
+
+    @staticmethod
+    def _is_in_the_way(above: Wanted, path: bytes) -> bool:
+        held = above.kept.entries() if above.kept else above.entries
+        return path.rpartition(b"/")[2] in held
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What a file is now; None of a directory, which is looked at when it is entered, as is what went away."""
+    try:
+        return None if entry.is_dir(follow_symlinks=False) else entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
 
 
 def _so_many(names: list[str]) -> str:

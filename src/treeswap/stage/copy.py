@@ -34,12 +34,12 @@ def copy(source: Path, destination: Path, *, listener: Listener = silent) -> lis
         _copy_single(source, destination)
         return []
     directory, tree, as_root = _Directory(source), Tree(source.name), _as_root()
-    contents = Contents(directory, tree=tree.name, base={}, known=Cache(), as_root=as_root, listener=listener)
+    contents = Contents(directory, tree=tree.name, base=None, known=Cache(), as_root=as_root, listener=listener)
     contents.read(links={})
     left_out = sorted(os.fsdecode(path) for path in contents.others)
     contents.others.clear()
     contents.refuse()
-    wanted = work(directory, contents, tree=tree, base=None, as_root=as_root)
+    wanted = work(directory, contents, tree=tree, base=None, as_root=as_root, known=Cache())
     place(wanted, destination, now=_ANY_TIME, last_seal_ns=None, listener=listener)
     return left_out
 

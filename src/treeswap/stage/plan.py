@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from treeswap.cache import Cache
-from treeswap.manifest import Entry, Manifest
+from treeswap.cache import Cache, Learned, key_of
+from treeswap.manifest import Entry, Manifest, joined
 from treeswap.outcomes import FileCounts, Listener
 from treeswap.release import Tree
 from treeswap.scan import Source
 from treeswap.scan.survey import shared_links
 
-from .contents import Contents
+from .contents import Contents, Wanted
 
 _BLOCK = 4096
 
@@ -32,28 +32,49 @@ class Base:
 class TreeWork:
     """What a new version of a tree takes.
 
-    `wanted` are its entries, in no order; the digest of a file that is certainly new is known once it was copied.
-    `linked` are the files and symlinks that become hard links of the base's. `unchanged` says that the base is all that
-    is wanted. `bytes_needed` and `inodes_needed` are what is asked of the filesystem.
+    `wanted` are its directories; the digest of a file that is certainly new is known once it was copied. `touched` are
+    the paths that get a fresh inode and time. `unchanged` says that the base is all that is wanted. `bytes_needed` and
+    `inodes_needed` are what is asked of the filesystem.
     """
 
     source: Source
     tree: Tree
     base: Base | None
     as_root: bool
-    wanted: Mapping[bytes, Entry]
-    linked: frozenset[bytes]
+    wanted: Mapping[bytes, Wanted]
     touched: frozenset[bytes]
     counts: FileCounts
     unchanged: bool
     bytes_needed: int
     inodes_needed: int
-    cache: Cache
+    known: Cache
+    learned: Mapping[bytes, Learned]
 
-    @property
-    def copied(self) -> list[bytes]:
-        """The files and symlinks that are made anew, sorted."""
-        return sorted(path for path, entry in self.wanted.items() if entry.kind != "d" and path not in self.linked)
+    def paths(self) -> set[bytes]:
+        """The paths of everything that the new version has."""
+        inside = (
+            joined(path, name)
+            for path, wanted in self.wanted.items()
+            for name in (wanted.kept.entries() if wanted.kept else wanted.entries)
+        )
+        return {*self.wanted, *inside}
+
+    def is_linked(self, path: bytes, entry: Entry, before: Entry | None) -> bool:
+        """Whether a file or symlink becomes a hard link of what the base has there."""
+        linkable = self.base is not None and self.base.linkable
+        return linkable and path not in self.touched and is_same(entry, before)
+
+    def cache(self, made: Manifest) -> Cache:
+        """What is known of the source, once it became this version; the very same object where nothing was learned."""
+        if not self.learned and self.known.directories.keys() == made.directories.keys():
+            return self.known
+        directories = {}
+        for path, directory in made.directories.items():
+            if path in self.learned:
+                directories[path] = self.learned[path].known(directory.digest)
+            elif path in self.known.directories and self.wanted[path].kept is not None:
+                directories[path] = self.known.directories[path]
+        return Cache(self.known.key, directories)
 
 
 def plan(
@@ -61,7 +82,7 @@ def plan(
     *,
     tree: Tree,
     base: Base | None,
-    cache: Cache | None,
+    cache: Cache,
     shared_root: Path,
     as_root: bool,
     listener: Listener,
@@ -72,54 +93,68 @@ def plan(
     paths, whatever the source has there, a link to the path in `shared_root` is wanted. `SourceRefused` names all that
     cannot be read and all that is neither file, directory nor symlink.
     """
-    contents = Contents(
-        source,
-        tree=tree.name,
-        base=base.manifest.entries if base else {},
-        known=cache or Cache(),
-        as_root=as_root,
-        listener=listener,
-    )
+    manifest = base.manifest if base else None
+    contents = Contents(source, tree=tree.name, base=manifest, known=cache, as_root=as_root, listener=listener)
     contents.read(shared_links(tree.shared, shared_root))
     contents.refuse()
-    return work(source, contents, tree=tree, base=base, as_root=as_root)
+    return work(source, contents, tree=tree, base=base, as_root=as_root, known=cache)
 
 
-def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, as_root: bool) -> TreeWork:
+def cache_key(tree: Tree, shared_root: Path, *, as_root: bool) -> bytes:
+    """What must be the same for a cache to be believed: all that says what of a source is looked at."""
+    return key_of(tree.exclude, tree.shared, str(shared_root), as_root)
+
+
+def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, as_root: bool, known: Cache) -> TreeWork:
     """What it takes to make a version with these contents."""
-    wanted = contents.entries
-    before = base.manifest.entries if base else {}
-    linkable = base is not None and base.linkable
     touched = frozenset(os.fsencode(path) for path in tree.touch)
-    same = 0
-    linked = set()
-    made = []
-    for path, entry in wanted.items():
-        if _is_same(entry, before.get(path)):
-            same += 1
-            if linkable and entry.kind != "d" and path not in touched:
-                linked.add(path)
+    before = base.manifest.directories if base else {}
+    linkable = base is not None and base.linkable
+    unchanged = base is not None and not touched and contents.directories.keys() == before.keys()
+    linked = copied = needed = inodes = removed = 0
+    touched_in = {path.rpartition(b"/")[0] for path in touched}
+    for path, wanted in contents.directories.items():
+        there = before.get(path)
+        if there is None or not is_same(wanted.entry, there.entry):
+            unchanged = False
+        needed, inodes = needed + _BLOCK, inodes + 1
+        if wanted.kept is not None and linkable and path not in touched_in:
+            linked += wanted.kept.files
+            continue
+        old = there.entries() if there else {}
+        entries = wanted.kept.entries() if wanted.kept is not None else wanted.entries
+        same = 0
+        for name, entry in entries.items():
+            is_as_before = is_same(entry, old.get(name))
+            same += is_as_before
+            if is_as_before and linkable and joined(path, name) not in touched:
+                linked += 1
                 continue
-        made.append((path, entry))
+            copied, inodes = copied + 1, inodes + 1
+            needed += contents.sparse.get(joined(path, name), entry.size // _BLOCK * _BLOCK + _BLOCK)
+        removed += len(old.keys() - entries.keys())
+        if same == len(entries) == len(old):
+            wanted.kept = there
+            wanted.entries = {}
+        else:
+            unchanged = False
+    removed += sum(there.files for path, there in before.items() if path not in contents.directories)
     return TreeWork(
         source=source,
         tree=tree,
         base=base,
         as_root=as_root,
-        wanted=wanted,
-        linked=frozenset(linked),
+        wanted=contents.directories,
         touched=touched,
-        counts=FileCounts(
-            linked=len(linked),
-            copied=sum(1 for _, entry in made if entry.kind != "d"),
-            removed=sum(1 for path in before.keys() - wanted.keys() if before[path].kind != "d"),
-        ),
-        unchanged=base is not None and not touched and same == len(wanted) == len(before),
-        bytes_needed=sum(contents.sparse.get(path, entry.size // _BLOCK * _BLOCK + _BLOCK) for path, entry in made),
-        inodes_needed=len(made),
-        cache=contents.cache,
+        counts=FileCounts(linked=linked, copied=copied, removed=removed),
+        unchanged=unchanged,
+        bytes_needed=needed,
+        inodes_needed=inodes,
+        known=known,
+        learned=contents.learned,
     )
 
 
-def _is_same(entry: Entry, base: Entry | None) -> bool:
+def is_same(entry: Entry, base: Entry | None) -> bool:
+    """Whether an entry is the same as the base's, as far as anything is known of it."""
     return entry is base or (base is not None and entry.same_as(base) and not entry.undigested)
