@@ -6,7 +6,7 @@ place of a good one among the `keep`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,9 +34,10 @@ def decide(
     current: ReleaseId | None,
     rollback_to: ReleaseId | None,
     in_use: Mapping[ReleaseId, str],
-    strays: Mapping[ReleaseId, str],
+    strays: Callable[[ReleaseId], str | None],
 ) -> list[Decision]:
-    """A decision for each release, newest first. `in_use` and `strays` say who or what needs a release."""
+    """A decision for each release, newest first. `in_use` and `strays` say who or what needs a release; `strays` is
+    asked about one that nothing else keeps only, since it has to look."""
     good = _newest_good(records, history, policy.keep)
     decisions = []
     for id in sorted(records, reverse=True):
@@ -72,17 +73,15 @@ def _kept(
     good: Sequence[ReleaseId],
     keep: int,
     history: History,
-    strays: Mapping[ReleaseId, str],
+    strays: Callable[[ReleaseId], str | None],
 ) -> str | None:
     if record.kind == "adopted":
         return "adopted: goes only when named"
-    if record.id in strays:
-        return strays[record.id]
     if record.id in good:
         return f"one of the {keep} newest good"
     if record.id not in history.served and (current is None or record.id > current):
         return "ready: never served, newer than current"
-    return None
+    return strays(record.id)
 
 
 def _newest_good(records: Mapping[ReleaseId, Record], history: History, keep: int) -> list[ReleaseId]:

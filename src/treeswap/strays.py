@@ -7,13 +7,12 @@ directory was given its old time again is not found here.
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from .manifest import Manifest, joined
+from .manifest import Directory, Manifest, joined
 from .scan import Descent, open_root
 from .scan.names import shown
 
@@ -23,44 +22,32 @@ def find(directory: Path, manifest: Manifest, ignore: Sequence[str]) -> list[str
 
     Names that fit one of the `ignore` patterns are left out. Raises `OSError` if the version is not there.
     """
-    found: list[str] = []
-    below = _directories(manifest)
-    with Descent(open_root(directory)) as way:
-        found += _new_names(way.fd, b"", manifest, ignore)
-        still = [(b"", list(below[b""]))]
-        while still:
-            path, names = still[-1]
-            if not names:
-                still.pop()
-                if still:
-                    way.leave()
-                continue
-            name = names.pop()
-            with suppress(OSError):  # gone, replaced or closed to us: nothing that could be told of it
-                path = joined(path, name)
-                way.enter(name)
-                still.append((path, list(below[path])))
-                found += _new_names(way.fd, path, manifest, ignore)
-    return sorted(found)
+    root = open_root(directory)
+    try:
+        changed = [path for path, sealed in manifest.directories.items() if _changed(root, path, sealed)]
+        return sorted(name for path in changed for name in _new_names(root, path, manifest, ignore))
+    finally:
+        os.close(root)
 
 
-def _directories(manifest: Manifest) -> defaultdict[bytes, list[bytes]]:
-    """The names of the directories in each directory."""
-    below: defaultdict[bytes, list[bytes]] = defaultdict(list)
-    for path, entry in manifest.entries.items():
-        if entry.kind == "d" and path:
-            above, _, name = path.rpartition(b"/")
-            below[above].append(name)
-    return below
+def _changed(root: int, path: bytes, sealed: Directory) -> bool:
+    try:
+        return os.stat(path or b".", dir_fd=root, follow_symlinks=False).st_mtime_ns != sealed.entry.mtime_ns
+    except OSError:
+        return True  # gone, or its path is too long for one call
 
 
-def _new_names(fd: int, path: bytes, manifest: Manifest, ignore: Sequence[str]) -> list[str]:
-    if os.fstat(fd).st_mtime_ns == manifest.entries[path].mtime_ns:
-        return []
+def _new_names(root: int, path: bytes, manifest: Manifest, ignore: Sequence[str]) -> list[str]:
     names = []
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            new = joined(path, os.fsencode(entry.name))
-            if new not in manifest.entries and not any(fnmatchcase(entry.name, pattern) for pattern in ignore):
-                names.append(shown(new, is_directory=entry.is_dir(follow_symlinks=False)))
+    files = manifest.directories[path].entries()
+    with suppress(OSError), Descent(os.dup(root)) as way:  # gone, replaced or closed to us: there is nothing to tell
+        for name in path.split(b"/") if path else ():
+            way.enter(name)
+        with os.scandir(way.fd) as entries:
+            for entry in entries:
+                name = os.fsencode(entry.name)
+                new = joined(path, name)
+                is_sealed = name in files or new in manifest.directories
+                if not is_sealed and not any(fnmatchcase(entry.name, pattern) for pattern in ignore):
+                    names.append(shown(new, is_directory=entry.is_dir(follow_symlinks=False)))
     return names

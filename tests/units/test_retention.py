@@ -42,6 +42,7 @@ def decided(
     given_needs: dict[str, Any] = {
         "current": id_of(count), "rollback_to": None, "in_use": {}, "strays": {}, **needs
     }  # fmt: skip
+    given_needs["strays"] = given_needs["strays"].get
     made = decide(records, history, Policy(keep, grace, named), now=NOW, **given_needs)
     assert [decision.id for decision in made] == sorted(records, reverse=True)
     assert all(decision.because for decision in made)

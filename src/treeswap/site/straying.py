@@ -9,16 +9,22 @@ from treeswap.errors import (
     StraysFound,
     listed,
 )
+from treeswap.manifest import Manifest
 from treeswap.release import Tree, Version
 
 from . import sharing
 from .core import Core
 
 
-def check_strays(core: Core, leaving: Mapping[str, Version], trees: Mapping[str, Tree] | None = None) -> None:
+def check_strays(
+    core: Core,
+    leaving: Mapping[str, Version],
+    trees: Mapping[str, Tree] | None = None,
+    manifests: Mapping[str, Manifest] | None = None,
+) -> None:
     """`StraysFound` if a switch would take files out of view that nobody sealed. `trees` are the site's as they will
-    be: what a request makes shared is no stray any more."""
-    found = find_strays(core, leaving, trees)
+    be: what a request makes shared is no stray any more. `manifests` are those that were read already."""
+    found = find_strays(core, leaving, trees, manifests)
     if found:
         names = [f"{tree}/{path}" for tree, paths in found.items() for path in paths]
         first = next(iter(names))
@@ -31,7 +37,10 @@ def check_strays(core: Core, leaving: Mapping[str, Version], trees: Mapping[str,
 
 
 def find_strays(
-    core: Core, versions: Mapping[str, Version], trees: Mapping[str, Tree] | None = None
+    core: Core,
+    versions: Mapping[str, Version],
+    trees: Mapping[str, Tree] | None = None,
+    manifests: Mapping[str, Manifest] | None = None,
 ) -> dict[str, list[str]]:
     """The strays of each of these versions, where there are any."""
     found = {}
@@ -39,7 +48,8 @@ def find_strays(
         tree = (trees or core.trees).get(name) or Tree(name)
         if not core.layout.version(version).is_dir():
             continue
-        paths = strays.find(core.layout.version(version), core.ground.records.manifest(version), tree.ignore)
+        sealed = (manifests or {}).get(name) or core.ground.records.manifest(version)
+        paths = strays.find(core.layout.version(version), sealed, tree.ignore)
         if paths := [path for path in paths if not sharing.is_shared(path, tree)]:
             found[name] = paths
     return found
