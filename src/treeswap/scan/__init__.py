@@ -5,6 +5,7 @@ from .examine import Fault, examine
 from .names import only_here
 from .reading import Content, NotReadable
 from .source import Excluded, Source
+from .still import as_sealed
 from .survey import survey
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Listing",
     "NotReadable",
     "Source",
+    "as_sealed",
     "examine",
     "only_here",
     "open_root",

@@ -15,6 +15,7 @@ from treeswap.outcomes import Event, Listener, silent
 from .descent import Listing, open_root, walk
 from .names import shown
 from .reading import NotReadable, attributes_hash, read_attributes, read_file, words
+from .still import kind_of
 
 _REPORT_EVERY = 256
 _KINDS = {"d": "a directory", "f": "a file", "l": "a symlink", "o": "a socket, fifo or device"}
@@ -50,15 +51,6 @@ def examine(
         return _Examination(manifest, ignore, tree, listener).of(root_fd)
     except OSError as error:
         return [Fault("damaged", ".", words(error))]
-
-
-def kind_of(status: os.stat_result) -> str:
-    """The kind that an entry for something with this status has."""
-    if stat.S_ISREG(status.st_mode):
-        return "f"
-    if stat.S_ISDIR(status.st_mode):
-        return "d"
-    return "l" if stat.S_ISLNK(status.st_mode) else "o"
 
 
 class _Examination:

@@ -21,14 +21,18 @@ def remove(path: Path) -> None:
         above = open_root(path.parent)
     except FileNotFoundError:
         return
-    name = os.fsencode(path.name)
     with Descent(above) as way:
-        try:
-            os.unlink(name, dir_fd=way.fd)
-        except FileNotFoundError:
-            return
-        except (IsADirectoryError, PermissionError):  # POSIX has EPERM for a directory
-            _Removal(path, way).of_directory(name)
+        remove_below(way, os.fsencode(path.name), path)
+
+
+def remove_below(way: Descent, name: bytes, path: Path) -> None:
+    """Removes what has this name in the directory that `way` is at, as `remove` does; errors name it as `path`."""
+    try:
+        os.unlink(name, dir_fd=way.fd)
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):  # POSIX has EPERM for a directory
+        _Removal(path, way).of_directory(name)
 
 
 class _Removal:
