@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,56 @@ def is_open(file: Path, proc: Path = Path("/proc")) -> Occupant | None:
             except OSError:
                 continue
     return None
+
+
+def sees_all(proc: Path = Path("/proc")) -> bool:
+    """Whether every process that could reach a directory here can be looked at: root does, outside of containers, and
+    where no other machine is served by this one's kernel."""
+    try:
+        all_processes = os.readlink(proc / "self/ns/pid") == _FIRST_PID_NAMESPACE
+    except OSError:
+        return False
+    return all_processes and os.geteuid() == 0 and not (proc / "fs/nfsd/versions").exists()
+
+
+def is_held(directory: Path, inodes: Collection[int], proc: Path = Path("/proc")) -> bool:
+    """Whether any process can reach this directory, or one in it, without its path: as its working directory or root,
+    by an open descriptor, or through a mount, in whatever namespace it is. `inodes` are those of the directory and of
+    all directories in it. Also where somebody could not be looked at."""
+    status = os.stat(directory)
+    looked: set[str] = set()
+    for process in _processes(proc):
+        try:
+            namespace = os.readlink(process / "ns/mnt")
+            if namespace not in looked and _is_mounted(directory, process, status.st_dev):
+                return True
+            looked.add(namespace)
+            for link in (process / "cwd", process / "root", *(process / "fd").iterdir()):
+                held = os.stat(link)
+                if held.st_dev == status.st_dev and held.st_ino in inodes:
+                    return True
+        except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
+            continue  # it, or what it had open, is gone
+        except OSError:
+            if process.name != _INIT:
+                return True
+    return False
+
+
+_INIT = "1"
+"""In the first namespace this is the system's own, which stands in no site. Some roots may not look at it."""
+_FIRST_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
+
+
+def _is_mounted(directory: Path, process: Path, device: int) -> bool:
+    """Whether the directory, or something in it, is mounted elsewhere for a process. Only its name can be compared:
+    where the filesystem itself is mounted may be another place there."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in (process / "mountinfo").read_text(errors="surrogateescape").splitlines():
+        fields = line.split(" ")
+        if fields[2] == number and directory.name in fields[3].split("/"):
+            return True
+    return False
 
 
 def _processes(proc: Path) -> list[Path]:

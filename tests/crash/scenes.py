@@ -190,6 +190,13 @@ def _later(world: World) -> tuple[str, ...]:
     return world.copy("3")
 
 
+def _recycling(world: World) -> tuple[str, ...]:
+    """The version of the first deploy is the one that retention would remove next."""
+    for version in ("1", "2", "9"):
+        world.did(*world.copy(version, more=("--grace", "0", "--keep", "3")))
+    return world.copy("3")
+
+
 def _partial(world: World) -> tuple[str, ...]:
     world.did(*world.copy("1"))
     return world.copy("2", "conf")
@@ -280,6 +287,7 @@ SCENES = (
     Scene("copy-first", _first, _all(None), _all("1")),
     Scene("copy-adopting", _adopting, _all("1"), _all("2"), uploads=True, flags=_SHARED),
     Scene("copy-later", _later, _all("2"), _all("3")),
+    Scene("copy-recycling", _recycling, _all("9"), _all("3"), removes=True),
     Scene("copy-partial", _partial, _all("1"), {"apps": "1", "conf": "2", "media": "1"}),
     Scene("deploy", _deploy, _all("2"), _all("3")),
     Scene("switch", _switch, _all("2"), _all("1")),
@@ -312,10 +320,12 @@ SCENES = (
         flags=("--add", "--adopt"),
     ),
     Scene("recover-copy", _recover(_later, "syncfs", 1), _all("2"), _all("2"), removes=True),
+    Scene("recover-recycling", _recover(_recycling, "renameat2", 2), _all("9"), _all("9"), removes=True),
     Scene("recover-prune", _recover(_prune, "unlinkat", 2), _all("3"), _all("3"), removes=True),
     Scene("elsewhere-first", _first, _all(None), _all("1"), elsewhere=True),
     Scene("elsewhere-adopting", _adopting, _all("1"), _all("2"), elsewhere=True, uploads=True, flags=_SHARED),
     Scene("elsewhere-later", _later, _all("2"), _all("3"), elsewhere=True),
+    Scene("elsewhere-recycling", _recycling, _all("9"), _all("3"), removes=True, elsewhere=True),
     Scene("elsewhere-rollback", _rollback, _all("2"), _all("1"), elsewhere=True, repeats=False),
     Scene("elsewhere-unadopt", _unadopt, _all("1"), _all("1"), elsewhere=True, repeats=False),
     Scene("elsewhere-prune", _prune, _all("3"), _all("3"), removes=True, elsewhere=True),

@@ -18,6 +18,7 @@ from treeswap.release import Record, ReleaseId, Tree, Version
 
 from . import adopting, checking, homes, pruning, straying, swinging
 from .core import Core
+from .recycling import Recycling
 from .request import Request
 from .work import Work
 
@@ -35,12 +36,14 @@ class Deploy:
         self._seconds: dict[str, float] = {}
         self._counts = FileCounts()
         self._versions: dict[str, Version] = {}
+        self._manifests: dict[str, Manifest] = {}
         self._record: Record | None = None
         self._switched_at: datetime | None = None
         self._before: ReleaseId | None = None
         self._homes: list[Path] = []
         self._adopted_id: ReleaseId | None = None
         self._settled = False
+        self._recycling = Recycling(core)
         self._work: Work
         self._id: ReleaseId
         self._barrier: durable.Barrier
@@ -98,7 +101,7 @@ class Deploy:
             checking.agree(core, self._work)
             checking.check_space(core, self._work)
             if not self._request.leave_strays:
-                straying.check_strays(core, self._work.leaving(), self._work.site.trees)
+                straying.check_strays(core, self._work.leaving(), self._work.site.trees, self._work.sealed())
             self._before = self._work.current.id if self._work.current else None
             return self._work.changes
 
@@ -114,8 +117,10 @@ class Deploy:
         core, work = self._core, self._work
         with self._step("stage"):
             self._begin()
+            self._stack.callback(self._recycling.finish)
             with core.switching(self._doing):
                 ids = core.reserve(2 if work.adopting else 1)
+                self._recycling.choose([work.site.trees[name] for name in work.new])
             self._adopted_id = ids[0] if work.adopting else None
             self._id = ids[-1]
             self._stack.callback(os.close, lease.make(core.layout, self._id))
@@ -123,8 +128,9 @@ class Deploy:
             rooms = [core.layout.versions(tree) for tree in work.site.trees.values() if self._makes_room(tree)]
             self._barrier = self._stack.enter_context(durable.Barrier([core.root, *rooms]))
             last_seal = checking.newest_seal(core)
+            held = self._recycling.take(self._id, self._doing)
             for name in work.new:
-                self._place(work.site.trees[name], last_seal)
+                self._place(work.site.trees[name], last_seal, held.get(name))
 
     def _begin(self) -> None:
         """From here on something has to be taken away again if this deploy fails."""
@@ -142,17 +148,19 @@ class Deploy:
     def _makes_room(self, tree: Tree) -> bool:
         return tree in self._work.adopting or tree.name in self._work.new
 
-    def _place(self, tree: Tree, last_seal: int | None) -> None:
+    def _place(self, tree: Tree, last_seal: int | None, held: Manifest | None) -> None:
         work = self._work.trees[tree.name]
         manifest, counts = stage.place(
             work,
             self._core.layout.versions(tree) / self._id,
             now=self._core.clock(),
             last_seal_ns=last_seal,
+            held=held,
             listener=self._core.listener,
         )
         written = self._core.ground.records.write_manifest(tree.name, self._id, manifest)
         self._versions[tree.name] = _version(tree, self._id, manifest, written)
+        self._manifests[tree.name] = manifest
         self._counts += counts
 
     # ------------------------------------------------------------ 4 seal
@@ -168,7 +176,7 @@ class Deploy:
             core.ground.records.write(record)
             self._record = record
             for name in work.new:
-                homes.save_cache(core, name, work.trees[name].cache)
+                homes.save_cache(core, name, work.trees[name], self._manifests[name])
         return record
 
     def _sealed_record(self) -> Record:
@@ -226,7 +234,7 @@ class Deploy:
             self._notes += notes
             self._check_not_overtaken()
             if not self._request.leave_strays:
-                straying.check_strays(core, work.leaving())
+                straying.check_strays(core, work.leaving(), manifests=work.sealed())
             if work.adopting:
                 self._adopt(record.adopts)
             self._switched_at = swinging.swing(core, record, "deploy")
@@ -293,6 +301,7 @@ class Deploy:
     def retire(self) -> Outcome:
         """Prunes. What fails here is a warning: the deploy is done."""
         with self._step("retire"):
+            self._warnings += self._recycling.finish()
             self._warnings += pruning.after_a_deploy(self._core)
         return self.outcome(changed=True)
 
@@ -308,11 +317,13 @@ class Deploy:
             for path in core.heal_public_links(work.current):
                 self._note(f"made the missing public link {path} again")
             for name, tree in work.trees.items():
-                homes.save_cache(core, name, tree.cache)
+                if tree.base is not None:
+                    homes.save_cache(core, name, tree, tree.base.manifest)
         return self.outcome(changed=False)
 
     def staged(self) -> Outcome:
         """Ends after the seal: the release is ready to be switched to."""
+        self._warnings += self._recycling.finish()
         return self.outcome(changed=True)
 
     def outcome(self, *, changed: bool) -> Outcome:

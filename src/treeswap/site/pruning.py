@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from treeswap import durable, lease, leftovers, occupants, retention, stage
 from treeswap.errors import Damaged, Failed, TreeswapError, UsageError
 from treeswap.history import rollback_target
 from treeswap.outcomes import Decision, Pruned
-from treeswap.release import Record, ReleaseId, Version
+from treeswap.release import Record, ReleaseId
 from treeswap.retention import Policy
 
 from . import homes, straying
@@ -31,7 +31,7 @@ def decide(core: Core, policy: Policy) -> list[Decision]:
         current=current,
         rollback_to=target.id if target else None,
         in_use=_in_use(core, records),
-        strays=_with_strays(core, records, policy, current),
+        strays=_strays_of(core, records),
     )
 
 
@@ -45,12 +45,12 @@ def prune(core: Core, named: Sequence[str], *, keep: int | None, grace: float | 
             decisions = decide(core, policy)
             refuse_needed(decisions, policy)
             records = core.ground.records.all()
-            held = _take_leases(core, [decision.id for decision in decisions if not decision.keep])
+            held = take_leases(core, [decision.id for decision in decisions if not decision.keep])
             if held:
                 core.ground.records.remove(held)
                 removed = tuple(sorted(held, reverse=True))
                 core.ground.journal.append("removed", ids=removed)
-        warnings = _remove_all(core, records, held)
+        warnings = remove_all(core, records, held)
     finally:
         for fd in held.values():
             os.close(fd)
@@ -110,31 +110,32 @@ def _in_use(core: Core, records: Mapping[ReleaseId, Record]) -> dict[ReleaseId, 
     return used
 
 
-def _with_strays(
-    core: Core, records: Mapping[ReleaseId, Record], policy: Policy, current: ReleaseId | None
-) -> dict[ReleaseId, str]:
-    """The newest release that names each version with strays. Only versions that could go are looked at."""
-    newest: dict[tuple[str, ReleaseId], tuple[ReleaseId, Version]] = {}
+def _strays_of(core: Core, records: Mapping[ReleaseId, Record]) -> Callable[[ReleaseId], str | None]:
+    """What says whether a release is the newest that names a version with strays, and which."""
+    newest: dict[tuple[str, ReleaseId], ReleaseId] = {}
     for id in sorted(records):
         for version in records[id].versions.values():
-            newest[version.tree, version.id] = (id, version)
-    found = {}
-    for id, version in newest.values():
-        if id == current or version.adopted or id in policy.named:
-            continue
-        try:
-            paths = straying.find_strays(core, {version.tree: version}).get(version.tree)
-        except (Damaged, FileNotFoundError):
-            continue
-        if paths:
-            found[id] = f"{version.tree} has strays: {paths[0]}" + (f" and {len(paths) - 1} more" if paths[1:] else "")
-    return found
+            newest[version.tree, version.id] = id
+
+    def of(id: ReleaseId) -> str | None:
+        for version in records[id].versions.values():
+            if newest[version.tree, version.id] != id or version.adopted:
+                continue
+            try:
+                paths = straying.find_strays(core, {version.tree: version}).get(version.tree)
+            except (Damaged, FileNotFoundError):
+                continue
+            if paths:
+                return f"{version.tree} has strays: {paths[0]}" + (f" and {len(paths) - 1} more" if paths[1:] else "")
+        return None
+
+    return of
 
 
 # ---------------------------------------------------------------- removal
 
 
-def _take_leases(core: Core, ids: Sequence[ReleaseId]) -> dict[ReleaseId, int]:
+def take_leases(core: Core, ids: Sequence[ReleaseId]) -> dict[ReleaseId, int]:
     """The leases of those releases that nobody has taken since the decision, held exclusively."""
     held = {}
     for id in ids:
@@ -143,7 +144,9 @@ def _take_leases(core: Core, ids: Sequence[ReleaseId]) -> dict[ReleaseId, int]:
     return held
 
 
-def _remove_all(core: Core, records: Mapping[ReleaseId, Record], held: dict[ReleaseId, int]) -> list[str]:
+def remove_all(core: Core, records: Mapping[ReleaseId, Record], held: dict[ReleaseId, int]) -> list[str]:
+    """Removes the files of releases that have no record any more, whose leases are held; gives warnings. The leases of
+    those that are wholly gone are gone from `held`, too."""
     kept = {(v.tree, v.id) for id, record in records.items() if id not in held for v in record.versions.values()}
     runs = {record.run or id for id, record in records.items() if id not in held}
     mounted = {directory for _, directory in leftovers.version_directories(core.ground, records.values())}
