@@ -74,12 +74,15 @@ def test_the_journal_has_the_events_that_are_told(bakery: Bakery) -> None:
 
 def test_manifests_have_the_columns_that_are_told(bakery: Bakery) -> None:
     shown = [line.strip() for line in section(PAGE, "manifests/NAME/ID") if line.startswith("    ")]
-    columns = shown[1].split(" TAB ")
+    of_directory, columns = (line.split(" TAB ") for line in shown[1:3])
     lines = (bakery.site / ".treeswap/manifests/conf" / bakery.current()).read_text().splitlines()
     assert lines[0] == shown[0]
     assert lines[-1].startswith("sha256 ")
+    directory = dict(zip(of_directory, lines[1].split("\t"), strict=True))
+    assert (directory["d"], directory["mode"], directory["files"], directory["path"]) == ("d", "0755", "1", "")
+    assert re.fullmatch("[0-9a-f]{64}", directory["digest"])
     entry = dict(zip(columns, lines[2].split("\t"), strict=True))
-    assert (entry["kind"], entry["mode"], entry["path"]) == ("f", "0644", "version")
+    assert (entry["kind"], entry["mode"], entry["name"]) == ("f", "0644", "version")
     assert re.fullmatch("[0-9a-f]{64}", entry["content"])
     said = " ".join(section(PAGE, "manifests/NAME/ID"))
     assert set(ORIGINS) <= set(code(said))
