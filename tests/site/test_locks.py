@@ -224,3 +224,13 @@ def test_the_same_file_is_the_lock_for_ever(bench: Bench) -> None:
         bench.version(text).deploy()
     bench.unadopt()
     assert Path(bench.site_root / ".treeswap/deploy.lock").stat().st_ino == inode
+
+
+def test_damage_is_told_on_a_site_on_hold_too(bench: Bench) -> None:
+    bench.version("v1").deploy()
+    bench.site.hold("the audit is on")
+    (bench.slot("apps") / "f").unlink()
+    assert [(problem.tree, problem.kind, problem.path) for problem in bench.site.verify().problems] == [
+        ("apps", "missing", "f")
+    ]
+    assert bench.site.release_hold()

@@ -6,7 +6,7 @@ import os
 
 from treeswap import scan
 from treeswap.envelope import contents
-from treeswap.errors import Damaged, Failed
+from treeswap.errors import Damaged, Failed, Locked
 from treeswap.outcomes import (
     Problem,
     Verified,
@@ -109,5 +109,11 @@ def _mark(core: Core, version: Version, *, hurt: bool) -> None:
     known = pair in core.ground.journal.history().damaged
     if known == hurt or not os.access(core.layout.journal, os.W_OK):
         return
-    with core.switching("verify"):
-        core.ground.journal.append("damaged" if hurt else "sound", tree=version.tree, version=version.id)
+    try:
+        with core.switching("verify"):
+            core.ground.journal.append("damaged" if hurt else "sound", tree=version.tree, version=version.id)
+    except Locked as error:
+        # What was found is the answer all the same.
+        core.tell(
+            "verify", tree=version.tree, note=f"what was found of {version.id} is not noted: {error}", warning=True
+        )
