@@ -123,6 +123,26 @@ def test_who_comes_while_it_is_taken_keeps_it(steady: Bench, monkeypatch: pytest
     steady.rests()
 
 
+def test_what_is_put_back_has_its_name_on_the_disk_before_its_record(
+    steady: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the power went, there would be the record of a release that is not there."""
+    seen_by_nobody(monkeypatch)
+    monkeypatch.setattr(occupants, "is_held", lambda *_: True)
+    record = steady.site_root / ".treeswap/records" / f"{steady.ids[0]}.json"
+    version = next_to_go(steady).name
+    fsync_directory, asked = durable.fsync_directory, set[Path]()
+
+    def fsync(directory: Path) -> None:
+        fsync_directory(directory)
+        if (directory / version).exists() and not record.exists():
+            asked.add(directory)
+
+    monkeypatch.setattr(durable, "fsync_directory", fsync)
+    steady.version("new").deploy().shows("new").rests()
+    assert asked == {steady.site_root / "trees" / tree for tree in ("apps", "conf", "media")}
+
+
 def test_a_lease_keeps_it(steady: Bench) -> None:
     oldest = steady.ids[0]
     with steady.site.pin(oldest) as release:

@@ -115,7 +115,8 @@ class Recycling:
         return None if inodes is None else _Candidate(version, manifest, inodes)
 
     def _moved(self, fit: Mapping[str, _Candidate], id: ReleaseId) -> bool:
-        """Whether the versions have the new id now, with nobody in them. If not, they have their own again."""
+        """Whether the versions have the new id now, with nobody in them. If not, they have their own again, durably:
+        the records that follow name them."""
         moves = []
         for candidate in fit.values():
             here = self._core.layout.version(candidate.version)
@@ -125,6 +126,7 @@ class Recycling:
             return True
         for here, there, _ in moves:
             durable.rename_to_free(there, here)
+            durable.fsync_directory(here.parent)
         return False
 
     def finish(self) -> list[str]:
