@@ -71,16 +71,40 @@ def is_held(directory: Path, inodes: Collection[int], proc: Path = Path("/proc")
             if namespace not in looked and _is_mounted(directory, process, status.st_dev):
                 return True
             looked.add(namespace)
-            for link in (process / "cwd", process / "root", *(process / "fd").iterdir()):
-                held = os.stat(link)
-                if held.st_dev == status.st_dev and held.st_ino in inodes:
-                    return True
+            fds = (fd for fd in (process / "fd").iterdir() if _may_be(process / "fdinfo" / fd.name, inodes))
+            if any(_leads_to(link, status.st_dev, inodes) for link in (process / "cwd", process / "root", *fds)):
+                return True
         except (FileNotFoundError, ProcessLookupError, NotADirectoryError):
-            continue  # it, or what it had open, is gone
+            continue  # it is gone
         except OSError:
             if process.name != _INIT:
                 return True
     return False
+
+
+def _leads_to(link: Path, device: int, inodes: Collection[int]) -> bool:
+    """Whether what a process has open is one of these. `OSError` where that may not be looked at."""
+    try:
+        os.readlink(link)
+    except FileNotFoundError:
+        return False  # it was closed
+    try:
+        held = os.stat(link)
+    except OSError:
+        return False  # what cannot be reached is on another filesystem, whose server died or lets nobody in
+    return held.st_dev == device and held.st_ino in inodes
+
+
+def _may_be(fdinfo: Path, inodes: Collection[int]) -> bool:
+    """Whether a descriptor may be of one of these, by what the kernel tells: it spares a question to the filesystem,
+    which may never answer."""
+    try:
+        for line in fdinfo.read_bytes().splitlines():
+            if line.startswith(b"ino:"):
+                return int(line[4:]) in inodes
+    except FileNotFoundError:
+        pass
+    return True
 
 
 _INIT = "1"
