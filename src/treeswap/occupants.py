@@ -5,6 +5,7 @@ What it does not see: processes of other users, for who is not root, and unix so
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 from collections.abc import Collection, Iterable
@@ -68,7 +69,7 @@ def is_held(directory: Path, inodes: Collection[int], proc: Path = Path("/proc")
     for process in _processes(proc):
         try:
             namespace = os.readlink(process / "ns/mnt")
-            if namespace not in looked and _is_mounted(directory, process, status.st_dev):
+            if namespace not in looked and _is_mounted(directory, process):
                 return True
             looked.add(namespace)
             fds = (fd for fd in (process / "fd").iterdir() if _may_be(process / "fdinfo" / fd.name, inodes))
@@ -112,15 +113,20 @@ _INIT = "1"
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
 
 
-def _is_mounted(directory: Path, process: Path, device: int) -> bool:
+def _is_mounted(directory: Path, process: Path) -> bool:
     """Whether the directory, or something in it, is mounted elsewhere for a process. Only its name can be compared:
-    where the filesystem itself is mounted may be another place there."""
-    number = f"{os.major(device)}:{os.minor(device)}"
-    for line in (process / "mountinfo").read_text(errors="surrogateescape").splitlines():
-        fields = line.split(" ")
-        if fields[2] == number and directory.name in fields[3].split("/"):
-            return True
-    return False
+    where the filesystem itself is mounted may be another place there, and btrfs tells another device here than of a
+    file."""
+    return any(directory.name in line.split(" ")[3].split("/") for line in _mounts(process))
+
+
+def _mounts(process: Path) -> list[str]:
+    try:
+        return (process / "mountinfo").read_text(errors="surrogateescape").splitlines()
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # it has ended, and nobody has waited for it yet
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH), str(process)) from error
+        raise
 
 
 def _processes(proc: Path) -> list[Path]:

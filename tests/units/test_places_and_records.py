@@ -178,3 +178,33 @@ def test_an_open_file_is_found_by_what_it_is_and_not_by_its_name(tmp_path: Path)
 def test_who_may_not_look_finds_what_he_may(tmp_path: Path) -> None:
     """Other users' processes are left out, and no error."""
     assert in_child(lambda: occupants.find([Path("/nowhere")]), "nobody" if os.geteuid() == 0 else None) == 0
+
+
+def proc_of(tmp_path: Path, mountinfo: Path) -> Path:
+    """A /proc with one process, that has nothing open; what it has mounted is in this file."""
+    process = tmp_path / "proc" / "77"
+    for name in ("ns", "fd"):
+        (process / name).mkdir(parents=True)
+    for link, target in {"ns/mnt": "mnt:[1]", "cwd": "/", "root": "/", "mountinfo": str(mountinfo)}.items():
+        (process / link).symlink_to(target)
+    return process.parent
+
+
+def test_what_is_mounted_elsewhere_is_held_whatever_device_the_kernel_tells(tmp_path: Path) -> None:
+    for id in ("20261122180102", "20261122180103"):
+        (tmp_path / id).mkdir()
+    told = tmp_path / "mountinfo"
+    told.write_text("80 57 0:42 /site/trees/apps/20261122180102/sub /elsewhere rw - btrfs /dev/sda1 rw\n")
+    proc = proc_of(tmp_path, told)
+    assert occupants.is_held(tmp_path / "20261122180102", (), proc)
+    assert not occupants.is_held(tmp_path / "20261122180103", (), proc)
+
+
+def test_a_process_that_has_just_ended_holds_nothing(tmp_path: Path) -> None:
+    """Nobody has waited for it, and so its directory in /proc is there: what it had mounted cannot be read."""
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        mountinfo = Path(f"/proc/{ended.pid}/mountinfo")
+        with pytest.raises(OSError, match="Invalid argument"):
+            mountinfo.read_bytes()
+        assert not occupants.is_held(tmp_path, (), proc_of(tmp_path, mountinfo))
