@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _CLONE_NEWNS = 0x20000
-_MS_REC, _MS_PRIVATE, _MS_NOATIME = 0x4000, 0x40000, 0x400
+_MS_BIND, _MS_REC, _MS_PRIVATE, _MS_NOATIME = 0x1000, 0x4000, 0x40000, 0x400
 _LOOP_CTL_GET_FREE, _LOOP_CONFIGURE, _LOOP_SET_STATUS64 = 0x4C82, 0x4C0A, 0x4C04
 _LO_FLAGS_AUTOCLEAR = 4
 _BTRFS_IOC_FORGET_DEV = 0x50009405
@@ -58,6 +58,16 @@ def mount_memory(mountpoint: Path) -> None:
 @contextmanager
 def memory(mountpoint: Path) -> Iterator[None]:
     mount_memory(mountpoint)
+    try:
+        yield
+    finally:
+        _checked(libc().umount2(os.fsencode(mountpoint), 0), str(mountpoint))
+
+
+@contextmanager
+def bound(directory: Path, mountpoint: Path) -> Iterator[None]:
+    """A directory, mounted elsewhere, too."""
+    _checked(libc().mount(os.fsencode(directory), os.fsencode(mountpoint), None, _MS_BIND, None), str(mountpoint))
     try:
         yield
     finally:

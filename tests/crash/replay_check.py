@@ -17,13 +17,14 @@ from .replay_world import LABELS, TREES, World
 @dataclass(frozen=True, slots=True)
 class Expected:
     """What a state may show: one of these labels. `plain`: the public paths of these trees
-    must be directories again. `most`: how many
-    releases there may be. `rest`: the journal may have nothing open, since the command had returned."""
+    must be directories again. `most`: how many releases there may be. `rest`: the journal may have nothing open, since
+    the command had returned. `told`: it says of each release that was served and is gone that it was removed."""
 
     labels: Sequence[str]
     plain: Sequence[str] = ()
     most: int | None = None
     rest: bool = False
+    told: bool = False
 
 
 def check(world: World, expected: Expected, turn: int | None) -> str | None:
@@ -56,8 +57,10 @@ def _look(world: World, expected: Expected) -> str:
     _whole(world)
     _journalled_ids(world)
     ids = sorted(world.site.records())
-    if expected.most is not None:
-        _pruned(world, ids, expected.most)
+    if expected.most is not None and len(ids) > expected.most:
+        raise Broken("durable: the command had returned", f"there are records of {', '.join(ids)}")
+    if expected.told:
+        _told_of(world, ids)
     if expected.rest and (open_ := _open_intent(world)):
         raise Broken(
             "durable: the command had returned", f"the journal ends with an intent that has no outcome: {open_}"
@@ -71,14 +74,12 @@ def _site_json(world: World) -> dict[str, Any]:
     return dict(json.loads(path.read_bytes())) if path.exists() else {"trees": []}
 
 
-def _pruned(world: World, ids: Sequence[str], most: int) -> None:
-    if len(ids) > most:
-        raise Broken("durable: `prune` had returned", f"there are records of {', '.join(ids)}")
+def _told_of(world: World, ids: Sequence[str]) -> None:
     events = _journal(world)
-    gone = {id for event in events for id in event.get("ids", ()) if event["event"] == "reserved"} - {*ids}
+    gone = {str(event["to"]) for event in events if event["event"] == "intent" and event["to"]} - {*ids}
     told = {id for event in events for id in event.get("ids", ()) if event["event"] == "removed"}
     if gone - told:
-        raise Broken(8, f"`prune` had returned, and the journal does not say that {', '.join(gone - told)} went")
+        raise Broken(8, f"the command had returned, and the journal does not say that {', '.join(gone - told)} went")
 
 
 def _moving(world: World, expected: Expected) -> None:

@@ -52,7 +52,8 @@ class Player:
 
     def play(self) -> Take:
         story = self.stage.story
-        before, events = self._watched(story.words(self.world))
+        with story.proof(self.world):
+            before, events = self._watched(story.words(self.world), told=True)
         recording = Recording(root_of(self.world.mounts()), before, events)
         return Take("as it is", recording, 0, story.expected(returned=False), story.expected(returned=True))
 
@@ -60,7 +61,7 @@ class Player:
         """From the same beginning, killed at that event, and then recovered from; or the recovery killed at the next
         one, and recovered from again."""
         self._begin(first, State(0, {}))
-        before, events = self._watched(self.stage.story.words(self.world), last=last[0])
+        before, events = self._watched(self.stage.story.words(self.world), last=last[0], told=True)
         for number in last[1:]:
             events += self._watched(self._recovering(), last=number)[1]
         way = f"killed at {', '.join(map(str, last))}, then recovered"
@@ -94,11 +95,19 @@ class Player:
     def _recovering(self) -> list[str]:
         return ["recover", "--site", str(self.world.root)]
 
-    def _watched(self, words: list[str], last: int | None = None) -> tuple[Look, list[Event]]:
+    def _watched(self, words: list[str], *, last: int | None = None, told: bool = False) -> tuple[Look, list[Event]]:
+        """`told`: the story's own command, as it is told; else it is a recovery."""
+        story = self.stage.story
+
         def run(begin: Callable[[], None]) -> None:
-            answer = self.world.run(*words, before=begin)
+            def first() -> None:
+                if told:
+                    story.meddle(self.world)
+                begin()
+
+            answer = self.world.run(*words, before=first)
             # 10: a first copy that had not come as far as a site.
-            codes = (0,) if words[0] != "recover" else (0, 10)
+            codes = (story.code,) if told else (0, 10)
             if answer.code not in (*codes, *((KILLED,) if last else ())):
                 raise RuntimeError(str(answer))
 

@@ -4,12 +4,14 @@ python -m crash.replay_run states ext4 copy-later --hurry 1 --quick 40   a sampl
 python -m crash.replay_run omit ext4+xfs adopt --hurry 1 -- PLACE …      is a sync missed that the program leaves out?
 python -m crash.replay_run one DIRECTORY STATE                           one state of a recording that was kept
 python -m crash.replay_run locks                                         locks of two filesystems, told apart?
+python -m crash.replay_run mounts                                        is a version seen that is mounted elsewhere?
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -19,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from treeswap import occupants
 from treeswap.lock import Lock, holder
 
 from . import recorder_disk
@@ -50,6 +53,7 @@ def main() -> None:
     sub.add_argument("state", type=State.parse)
     sub.add_argument("--turn", type=int, default=None, help="0 recovers, 1 rolls back, 2 copies; else all three")
     verbs.add_parser("locks").set_defaults(verb=locks)
+    verbs.add_parser("mounts").set_defaults(verb=mounts)
     options = parser.parse_args()
     print(json.dumps(options.verb(options), indent=1))
 
@@ -167,7 +171,7 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
     return {f"turn {turn}": [finding.problem for finding in findings] for turn, findings in found.items()}
 
 
-# ---------------------------------------------------------------- locks
+# ---------------------------------------------------------------- locks and mounts
 
 
 def locks(_: argparse.Namespace) -> dict[str, Any]:
@@ -184,6 +188,23 @@ def locks(_: argparse.Namespace) -> dict[str, Any]:
                 "inodes": [held.stat().st_ino, free.stat().st_ino],
                 "holders": [str(who) if (who := holder(path)) else None for path in (held, free)],
             }
+
+
+def mounts(_: argparse.Namespace) -> dict[str, Any]:
+    """Which device a directory on btrfs is on, by stat(2) and by the kernel's list of mounts, and whether the directory
+    counts as held when it is mounted elsewhere, and when it is not."""
+    stage = open_room(["btrfs"], "copy-first")
+    stage.images["disk0"] = stage.room / "disk0"
+    recorder_disk.make_image("btrfs", stage.images["disk0"])
+    with stage.mounted(stage.images) as world:
+        version, elsewhere = world.main / "20261122180102", stage.room / "mount1"
+        version.mkdir()
+        nobody = occupants.is_held(version, ())
+        with recorder_disk.bound(version, elsewhere):
+            number = os.stat(version).st_dev
+            last = Path("/proc/self/mountinfo").read_text().splitlines()[-1]
+            devices = [f"{os.major(number)}:{os.minor(number)}", last.split(" ")[2]]
+            return {"devices": devices, "held": [nobody, occupants.is_held(version, ())]}
 
 
 if __name__ == "__main__":

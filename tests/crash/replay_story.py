@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from treeswap import durable, occupants
+from treeswap.records import Records
+from treeswap.release import Record
 
 from . import oracle, recorder_disk
 from .program import import_everything
@@ -22,7 +28,10 @@ RETURNED = "returned"
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A command under test: what there is before it, its words, what the public paths show before and after."""
+    """A command under test: what there is before it, its words, what the public paths show before and after.
+
+    `meddle` is called in the program's process first; `code` is what it exits with; `proof` is around a run that
+    nothing interrupts, and raises if the story was not what it is told for."""
 
     prepare: Callable[[World], None]
     words: Callable[[World], list[str]]
@@ -32,11 +41,14 @@ class Story:
     most: int | None = None
     shared: bool = False
     mixes: Sequence[str] = ("nothing",)
+    meddle: Callable[[World], None] = lambda world: None
+    proof: Callable[[World], AbstractContextManager[None]] = lambda world: nullcontext()
+    code: int = 0
 
     def expected(self, *, returned: bool) -> Expected:
         """From the moment that the command returned the new state must be there."""
         if returned:
-            return Expected((self.after,), self.plain, self.most, rest=True)
+            return Expected((self.after,), self.plain, self.most, rest=True, told=True)
         return Expected((self.before, self.after))
 
 
@@ -59,6 +71,76 @@ def _copied_two(world: World) -> None:
 def _copied_then_added(world: World) -> None:
     _copied_two(world)
     _well(world, *world.copying("v2", "--add"))
+
+
+def _record_failing(_: World) -> None:
+    """The disk fails when the record is there: it has to go again."""
+    write = Records.write
+
+    def fails(self: Records, record: Record) -> None:
+        write(self, record)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    Records.write = fails  # type: ignore[method-assign]
+
+
+def _three_kept(world: World) -> None:
+    """The first one is what retention would remove next; nothing of it is kept by another one."""
+    for label in ("live", "v1", "v2"):
+        _well(world, *world.copying(label, "--keep", "3", "--grace", "0"))
+
+
+def _recycling(_: World) -> None:
+    """In a container, too: all who could come are its own."""
+    occupants.sees_all = lambda *_: True
+
+
+@contextmanager
+def _recycled(world: World) -> Iterator[None]:
+    before = world.inodes()
+    yield
+    if not all(world.inodes()[tree][-1] == before[tree][0] for tree in TREES):
+        raise RuntimeError(f"the new versions are not the oldest ones: {before}, then {world.inodes()}")
+
+
+def _failing(world: World) -> None:
+    """The disk takes nothing of the new release."""
+
+    def sync(self: durable.Barrier) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    _recycling(world)
+    durable.Barrier.sync = sync  # type: ignore[method-assign]
+
+
+def _entered(world: World) -> None:
+    """Somebody has come into a version just before it got its new name, and it has its old one again."""
+
+    def is_held(*_: object) -> bool:
+        _asked(world).touch()
+        return True
+
+    _failing(world)
+    occupants.is_held = is_held  # type: ignore[assignment]
+
+
+@contextmanager
+def _put_back(world: World) -> Iterator[None]:
+    before = world.inodes()
+    _asked(world).unlink(missing_ok=True)
+    yield
+    if not _asked(world).exists() or world.inodes() != before:
+        raise RuntimeError(f"nothing was put back: {before}, then {world.inodes()}")
+
+
+def _asked(world: World) -> Path:
+    return world.room / "asked"
+
+
+def _adopted_alone(world: World) -> None:
+    """What is to be shared is still in the live directory."""
+    world.live()
+    _well(world, "adopt", "--deploy-to", str(world.root), *(str(world.public(tree)) for tree in TREES))
 
 
 def _well(world: World, *words: str) -> None:
@@ -100,6 +182,19 @@ STORIES: Mapping[str, Story] = {
         "back",
         mixes=("two", "back"),
     ),
+    "copy-failing": Story(
+        _copied("v1"), lambda world: world.copying("v2"), "v1", "v1", most=1, meddle=_record_failing, code=12
+    ),
+    "recycle": Story(
+        _three_kept, lambda world: world.copying("v3"), "v2", "v3", most=3, meddle=_recycling, proof=_recycled
+    ),
+    "recycle-failing": Story(
+        _three_kept, lambda world: world.copying("v3"), "v2", "v2", most=2, meddle=_failing, code=12
+    ),
+    "recycle-put-back": Story(
+        _three_kept, lambda world: world.copying("v3"), "v2", "v2", most=3, meddle=_entered, proof=_put_back, code=12
+    ),
+    "share-later": Story(_adopted_alone, lambda world: world.copying("v1"), "live", "v1", shared=True),
 }
 
 
@@ -162,10 +257,18 @@ class Stage:
             marks = disks / "marks"
             with self.mounted({name: disks / name for name in self.images}) as world:
                 marks.write_text("begin")
-                given = words or self.story.words(world)
-                answer = world.run(*given, before=lambda: way.begin(world.mounts(), marks))
+                story = self.story
+                given = words or story.words(world)
+
+                def begin() -> None:
+                    if not words:
+                        story.meddle(world)
+                    way.begin(world.mounts(), marks)
+
+                with nullcontext() if words else story.proof(world):
+                    answer = world.run(*given, before=begin)
                 # 10: recovering from a first copy that had not come as far as a site.
-                if answer.code not in (0, 10 if words else 0):
+                if answer.code not in ((0, 10) if words else (story.code,)):
                     raise RuntimeError(f"{way}: {answer}")
                 marks.write_text(RETURNED)
                 way.commit(world.mounts())

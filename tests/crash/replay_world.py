@@ -74,6 +74,11 @@ class World:
     def mounts(self) -> list[Path]:
         return [self.main, self.other] if self.other else [self.main]
 
+    def inodes(self) -> dict[str, list[int]]:
+        """Of each tree's versions, oldest first."""
+        rooms = {tree: self.site.trees_dirs.get(tree, self.root / "trees" / tree) for tree in TREES}
+        return {tree: [path.stat().st_ino for path in sorted(room.glob("[0-9]*"))] for tree, room in rooms.items()}
+
     def known(self) -> dict[str, oracle.Shown]:
         """What the public paths show of each label, and in each mix of them."""
         each = {**{mix: MIXES[mix] for mix in self.mixes}, **{label: dict.fromkeys(TREES, label) for label in LABELS}}

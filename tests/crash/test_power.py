@@ -133,7 +133,7 @@ def _miss(place: str, seen: Seen) -> str | None:
     return found
 
 
-# ---------------------------------------------------------------- what this found, and only two filesystems show
+# ---------------------------------------------------------------- what this found, and only such filesystems show
 
 
 def test_a_lock_on_another_filesystem_is_not_taken_for_ours() -> None:
@@ -142,3 +142,9 @@ def test_a_lock_on_another_filesystem_is_not_taken_for_ours() -> None:
     held, free = told["holders"]
     assert "somebody" in held
     assert free is None
+
+
+def test_a_version_that_is_mounted_elsewhere_is_held() -> None:
+    told = _lose_power("mounts")
+    assert told["devices"][0] != told["devices"][1], "btrfs does not show what this is about"
+    assert told["held"] == [False, True]
