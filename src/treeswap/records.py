@@ -127,13 +127,12 @@ class Records:
 
     def write(self, record: Record) -> None:
         """Durable: from here on the release exists."""
-        value = {
-            **asdict(record),
-            "format": FORMAT,
-            "versions": [{**asdict(v), "trees_dir": _text(v.trees_dir)} for v in record.versions.values()],
-            "sealed_at": time_text(record.sealed_at),
-        }
-        durable.replace_file(self._layout.record(record.id), _readable(value, _record), 0o644)
+        durable.replace_file(self._layout.record(record.id), _bytes(record), 0o644)
+
+    def put_back(self, record: Record) -> None:
+        """The release exists again, whose record was removed. Durable by the next `write` or `remove`: a power cut
+        before them takes it away, whole."""
+        durable.replace_file_whole(self._layout.record(record.id), _bytes(record), 0o644)
 
     def remove(self, ids: Iterable[ReleaseId]) -> None:
         """Durable: from here on the releases do not exist, and what only they name may be removed."""
@@ -252,6 +251,16 @@ def _version(value: dict[str, Any]) -> Version:
         trees_dir=_path(value["trees_dir"]),
         adopted=truth_of(value["adopted"]),
     )
+
+
+def _bytes(record: Record) -> bytes:
+    value = {
+        **asdict(record),
+        "format": FORMAT,
+        "versions": [{**asdict(v), "trees_dir": _text(v.trees_dir)} for v in record.versions.values()],
+        "sealed_at": time_text(record.sealed_at),
+    }
+    return _readable(value, _record)
 
 
 def _by_name(values: list[T], name: Callable[[T], str]) -> dict[str, T]:

@@ -69,7 +69,7 @@ def prepare_shared(core: Core, tree: Tree, shared: str, inside: Path | None, *, 
 
 def _copy_out(inside: Path, outside: Path, room: Path) -> None:
     """Copies what is to be shared: it is whole and on disk before it has its name, by which the next deploy takes it
-    for what is shared. What a process that dies leaves of it in `room` is swept."""
+    for what is shared; the name by the seal's. What a process that dies leaves of it in `room` is swept."""
     copy = room / durable.temporary_name("shared")
     with durable.Barrier([room]) as barrier:
         try:
@@ -83,7 +83,6 @@ def _copy_out(inside: Path, outside: Path, room: Path) -> None:
             with suppress(OSError, Failed):
                 stage.remove(copy)
             raise
-    durable.fsync_directory(outside.parent)
 
 
 def remove(core: Core, made: Iterable[Path], trees: Iterable[str]) -> None:

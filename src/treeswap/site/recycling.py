@@ -95,7 +95,7 @@ class Recycling:
             self._removed = {release: self._held.pop(release) for release in naming}
             if not self._moved(fit, id):
                 for release in naming:
-                    self._core.ground.records.write(self._records[release])
+                    self._core.ground.records.put_back(self._records[release])
                     self._held[release] = self._removed.pop(release)
                 return {}
             self._core.ground.journal.append("removed", ids=sorted(naming, reverse=True))
