@@ -12,6 +12,7 @@ from pathlib import Path
 
 from treeswap import durable, lease, stage, switch
 from treeswap.errors import DestinationRefused, LaterStepFailed, Overtaken, TreeswapError
+from treeswap.layout import lies_in
 from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, FileCounts, Outcome
 from treeswap.release import Record, ReleaseId, Tree, Version
@@ -87,6 +88,9 @@ class Deploy:
         self._stack.close()
         if not self._made or os.path.lexists(self._core.layout.site_json):
             return
+        # What held the names of open locks is free of them now. What another first deploy may be filling is left alone.
+        root = self._core.root
+        homes.remove_empty(p for p in self._made if durable.is_temporary(p.name) or lies_in(root, p))
         # It was made, and the lock in it was not had. Whoever has it needs all that was made.
         with suppress(TreeswapError, OSError), self._core.alone(self._doing):
             self._unmake()

@@ -114,7 +114,7 @@ def _remove_marked(trees_dir: Path) -> None:
             trees_dir.rmdir()
 
 
-def unmake(core: Core, made: Iterable[Path]) -> None:
+def unmake(core: Core, made: list[Path]) -> None:
     """Takes away a SITE without a release, with all that is in it, and a directory above it only if it is empty. What
     resists (NFS and FUSE hold the names of open locks) stays: why there is something to take away is the error to be
     told.
@@ -131,6 +131,8 @@ def unmake(core: Core, made: Iterable[Path]) -> None:
         with suppress(OSError):
             durable.rename_over(private, away)
             _remove(away)
+        if os.path.lexists(away):
+            made.insert(0, away)  # to be removed once the locks are closed
     remove_empty(path for path in made if lies_in(core.root, path))
 
 
