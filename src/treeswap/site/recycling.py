@@ -130,9 +130,12 @@ class Recycling:
         return False
 
     def finish(self) -> list[str]:
-        """Removes what else only the releases had from which versions were taken; gives warnings."""
-        warnings = pruning.remove_all(self._core, self._records, self._removed)
-        for fd in (*self._held.values(), *self._removed.values()):
-            os.close(fd)
-        self._held, self._removed = {}, {}
-        return warnings
+        """Removes what else only the releases had from which versions were taken; gives warnings, and never fails."""
+        try:
+            return pruning.remove_all(self._core, self._records, self._removed) if self._removed else []
+        except (TreeswapError, OSError) as error:
+            return [f"what is left of old releases could not be removed: {error}"]
+        finally:
+            for fd in (*self._held.values(), *self._removed.values()):
+                os.close(fd)
+            self._held, self._removed = {}, {}
