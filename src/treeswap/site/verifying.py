@@ -93,6 +93,7 @@ def _read(core: Core, version: Version) -> list[Problem]:
     try:
         core.check_homes({version.tree: version})
         sealed = core.ground.records.manifest(version)
+        assert sealed.entries, "every line of it can be read"
     except Damaged as error:
         return [Problem(version.tree, version.id, "damaged", None, f"{error.message}: {error.cause}")]
     except Failed as error:
