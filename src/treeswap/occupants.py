@@ -54,7 +54,7 @@ def sees_all(proc: Path = Path("/proc")) -> bool:
     """Whether every process that could reach a directory here can be looked at: root does, outside of containers, and
     where no other machine is served by this one's kernel."""
     try:
-        all_processes = os.readlink(proc / "self/ns/pid") == _FIRST_PID_NAMESPACE
+        all_processes = os.readlink(proc / "self/ns/pid") == FIRST_PID_NAMESPACE
     except OSError:
         return False
     return all_processes and os.geteuid() == 0 and not (proc / "fs/nfsd/versions").exists()
@@ -110,7 +110,8 @@ def _may_be(fdinfo: Path, inodes: Collection[int]) -> bool:
 
 _INIT = "1"
 """In the first namespace this is the system's own, which stands in no site. Some roots may not look at it."""
-_FIRST_PID_NAMESPACE = "pid:[4026531836]"  # PROC_PID_INIT_INO of linux/proc_ns.h
+FIRST_PID_NAMESPACE = "pid:[4026531836]"
+"""The one that all others are in: PROC_PID_INIT_INO of linux/proc_ns.h."""
 
 
 def _is_mounted(directory: Path, process: Path) -> bool:

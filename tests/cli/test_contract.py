@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from datetime import datetime
 
@@ -217,10 +218,11 @@ def test_errors_are_told_in_parts(world: World) -> None:
 
 def test_the_answer_may_go_to_nobody(world: World) -> None:
     world.deploy("1")
-    pipe = f"{PROGRAM} releases --site srv/apps | true; exec {PROGRAM} status --site srv/apps >&-"
+    program = shlex.quote(PROGRAM)
+    pipe = f"{program} releases --site srv/apps | true; exec {program} status --site srv/apps >&-"
     done = subprocess.run(["sh", "-c", pipe], cwd=world.root, env=world.environ, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    full = f"{PROGRAM} status --site srv/apps > /dev/full"
+    full = f"{program} status --site srv/apps > /dev/full"
     done = subprocess.run(["sh", "-c", full], cwd=world.root, env=world.environ, capture_output=True, check=False)
     assert done.returncode == 1 and b"Traceback" not in done.stderr and b"No space left" in done.stderr
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from treeswap.cli.pairs import parse_dest, parse_pair
@@ -70,7 +72,7 @@ def test_a_working_directory_that_is_gone(world: World) -> None:
     from .world import PROGRAM
 
     gone = world.tree("gone", {})
-    script = f"cd {gone} && rmdir {gone} && exec {PROGRAM} status"
+    script = f"cd {gone} && rmdir {gone} && exec {shlex.quote(PROGRAM)} status"
     done = subprocess.run(["sh", "-c", script], env=world.environ, capture_output=True, check=False, cwd=world.root)
     assert done.returncode == 2 and b"--site PATH" in done.stderr and b"Traceback" not in os.fsencode(done.stderr)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -101,7 +102,7 @@ def test_an_interrupted_program_answers_in_json_too(world: World) -> None:
 
 
 def test_what_is_ignored_stays_ignored(world: World) -> None:
-    script = f"trap '' HUP; exec {PROGRAM} exec --site srv/apps -- grep SigIgn /proc/self/status"
+    script = f"trap '' HUP; exec {shlex.quote(PROGRAM)} exec --site srv/apps -- grep SigIgn /proc/self/status"
     world.deploy("1")
     done = subprocess.run(["sh", "-c", script], cwd=world.root, env=world.environ, capture_output=True, check=True)
     ignored = int(done.stdout.split()[1], 16)

@@ -162,13 +162,11 @@ class Site:
             return None
         if release.kind == "adopted":
             return "adopted: goes only when named"
-        if self._keeps_strays(release):
-            return "strays"
         if release.id in good:
             return f"one of the {keep} newest good"
         if release.id not in self.served and release.id > (self.current or ""):
             return "ready: never served, newer than current"
-        return None
+        return "strays" if self._keeps_strays(release) else None
 
     def _keeps_strays(self, release: Release) -> bool:
         """Whether it is the newest release that names a version with strays."""

@@ -332,6 +332,9 @@ SCENES = (
 )
 """Every command that changes a site. The recovering ones begin with what a kill at a call has left."""
 
+if os.geteuid() != 0:  # who cannot look at every process recycles nothing
+    SCENES = tuple(scene for scene in SCENES if "recycling" not in scene.name)
+
 
 def named(name: str) -> Scene:
     return next(scene for scene in SCENES if scene.name == name)
