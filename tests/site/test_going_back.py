@@ -189,3 +189,22 @@ def test_the_moment_of_the_switch_is_told(bench: Bench, why: str) -> None:
     site = type(bench.site).open(bench.site_root, listener=listen)
     site.rollback() if why == "rollback" else site.switch(v1)
     assert steps[-2:] == ["switching False", "switched True"]
+
+
+def test_a_label_names_the_newest_of_those_that_stand_for_the_same_release(bench: Bench) -> None:
+    v1 = bench.version("v1").deploy(label="one", revision="abc").current
+    v2 = bench.version("v2").deploy(label="two").current
+    bench.tree("docs", {"d": "docs"}).deploy(add=True)
+    repeated = bench.rollback(v1).current
+    assert repeated > v1 and bench.site.find_release("one").id == repeated == bench.site.find_release("abc").id
+    bench.switch(v2).switch("one").shows(
+        docs={"d": "docs"}, conf={"f": "v1", "sub/g": "v1", "sub/constant": "c", "other": "o"}
+    )
+    bench.version("v3").deploy(label="one")
+    bench.switch("one", exits=2).says("names 3 releases")
+
+
+def test_a_label_that_is_also_the_beginning_of_an_id_names_nothing(bench: Bench) -> None:
+    v1 = bench.version("v1").deploy().current
+    bench.deploy(force=True, label=v1[:8])
+    bench.switch(v1[:8], exits=2).says("names 2 releases")

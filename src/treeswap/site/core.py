@@ -322,6 +322,8 @@ class Core:
             raise NoSuchRelease(
                 f"there is no release {token!r}{unread}", hint="`treeswap releases` lists those that exist"
             )
+        if _is_one(found, records, token):
+            return records[found[-1]]
         raise NoSuchRelease(
             f"{token!r} names {len(found)} releases: {', '.join(reversed(found[-5:]))}", hint="give more of the id"
         )
@@ -375,6 +377,13 @@ def failure(error: OSError) -> Failed:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(f"no space left for {where}", hint="free some, or `treeswap prune`", cause=error)
     return Failed(f"{where} could not be used", cause=error)
+
+
+def _is_one(found: Sequence[ReleaseId], records: Mapping[ReleaseId, Record], token: str) -> bool:
+    """Whether all of these have this label or revision, and stand for the same release: to go back across a changed set
+    of trees, one is sealed that repeats another, label and all."""
+    named = [records[id] for id in found if id in records and token in (records[id].label, records[id].revision)]
+    return len(named) == len(found) and len({record.stands_for for record in named}) == 1
 
 
 def with_settings(site: SiteFile, trees: Mapping[str, Tree], settings: Settings | None, name: str | None) -> SiteFile:
