@@ -30,7 +30,8 @@ class Intent:
 class History:
     """The fold. `served` in order of serving, without repetitions side by side; `left_at` when a release last ceased to
     be current; `bad` holds what releases stand for; `damaged` (tree, version) pairs that `verify` found damaged;
-    `gone_after` the highest id when a tree last left the site."""
+    `gone_after` the highest id when a tree last left the site; `copied` how many of `served` there were when a shared
+    path (tree, path) was made of what was served in its place."""
 
     highest: ReleaseId | None = None
     served: list[ReleaseId] = field(default_factory=list)
@@ -38,6 +39,7 @@ class History:
     left_at: dict[ReleaseId, datetime] = field(default_factory=dict)
     damaged: set[tuple[str, ReleaseId]] = field(default_factory=set)
     gone_after: dict[str, ReleaseId] = field(default_factory=dict)
+    copied: dict[tuple[str, str], int] = field(default_factory=dict)
     open: Intent | None = None
 
     def reserve(self, id: ReleaseId) -> None:

@@ -4,7 +4,7 @@ Promise: a line that `append` returned for is on disk; a torn last line is cut o
 never taken for damage; a bad line anywhere else is, and is named. Written under `switch.lock` only; read without.
 
 Events: `reserved` an id · `intent` and its `outcome` · `observed` a switch made by hand · `removed` releases ·
-`damaged` and `sound` versions, as `verify` found them · `note`.
+`copied` what is to be shared · `damaged` and `sound` versions, as `verify` found them · `note`.
 """
 
 from __future__ import annotations
@@ -154,6 +154,8 @@ def _fold(history: History, number: int, event: dict[str, Any]) -> None:
                 history.carry_out(intent, at)
         case "observed":
             history.serve(ReleaseId.parse(event["id"]), at)
+        case "copied":
+            history.copied[tree_name(event["tree"]), text_of(event["path"])] = len(history.served)
         case "damaged":
             history.damaged.add((tree_name(event["tree"]), ReleaseId.parse(event["version"])))
         case "sound":

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from treeswap.config import load
@@ -66,6 +67,14 @@ class Bakery:
         self.write(version)
         config = load(self.config, None, {})
         config.site().deploy(config.request())
+
+    def share(self, version: str, tree: str, path: str) -> None:
+        """A deploy that makes a path of a tree shared."""
+        self.write(version)
+        config = load(self.config, None, {})
+        request = config.request()
+        shared = replace(request.trees[tree], shared=(path,))
+        config.site().deploy(replace(request, trees={**request.trees, tree: shared}))
 
     def run(self, *words: str, exits: int = 0) -> str:
         """Runs the program on this site; gives what it printed."""

@@ -32,6 +32,8 @@ def bakery(tmp_path_factory: pytest.TempPathFactory) -> Bakery:
     version.write_text("v2\n")
     bakery.run("verify", exits=16)  # the time is not what it was
     bakery.deploy("v3")
+    (bakery.site / "current/conf/local").write_text("found\n")
+    bakery.share("v4", "conf", "local")
     bakery.run("prune", "--keep", "1", "--grace", "0")
     (bakery.site / "next").symlink_to(f"releases/{bakery.ids()[0]}")
     (bakery.site / "next").rename(bakery.site / "current")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, FileCounts, Outcome
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, checking, homes, pruning, straying, swinging
+from . import adopting, checking, homes, pruning, sharing, straying, swinging
 from .core import Core
 from .recycling import Recycling
 from .request import Request
@@ -200,22 +200,26 @@ class Deploy:
         )
 
     def _prepare_shared(self) -> None:
-        """Makes the shared directories that are missing, and copies out what the current release has in itself.
+        """Copies out what the current release has in itself, and makes the shared directories that are missing.
 
         What a live directory has is moved out when it is adopted, not copied.
         """
         core, work = self._core, self._work
-        adopting_now = {tree.name for tree in work.adopting}
+        coming = sharing.coming(core, work)
+        if sharing.missing(coming):
+            with core.switching(self._doing):
+                sharing.announce(core, coming)
+        self._bring(coming, sealing=True)
         for name in work.request.trees:
             tree = work.site.trees[name]
-            moved = work.moved.get(name, [])
             for shared in tree.shared:
-                if name in adopting_now and shared in moved:
-                    continue
-                served = work.current.versions.get(name) if work.current and shared in moved else None
-                inside = core.layout.version(served) / shared.rstrip("/") if served else None
-                if homes.prepare_shared(core, tree, shared, inside, like=self._shown_by(name)):
-                    self._note(f"copied {inside} to shared/{name}/{shared}, which outlives releases from now on")
+                if shared.endswith("/") and shared not in work.moved.get(name, []):
+                    homes.make_shared(core, tree, shared, like=self._shown_by(name))
+
+    def _bring(self, coming: Sequence[sharing.Coming], *, sealing: bool) -> None:
+        leave_behind = self._request.leave_strays
+        for note in sharing.bring(self._core, coming, leave_behind=leave_behind, sealing=sealing):
+            self._note(note)
 
     def _shown_by(self, name: str) -> Path:
         """The directory whose owner and mode a shared directory of this tree gets."""
@@ -239,6 +243,10 @@ class Deploy:
             self._check_not_overtaken()
             if not self._request.leave_strays:
                 straying.check_strays(core, work.leaving(), manifests=work.sealed())
+            # What was written to the old place since the seal.
+            coming = sharing.coming(core, work)
+            sharing.announce(core, coming)
+            self._bring(coming, sealing=False)
             if work.adopting:
                 self._adopt(record.adopts)
             self._switched_at = swinging.swing(core, record, "deploy")

@@ -7,9 +7,10 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from treeswap import durable, places, stage
-from treeswap.errors import Failed
+from treeswap.errors import Failed, SourceRefused
 from treeswap.layout import MARKER, lies_in
 from treeswap.leftovers import leads_to_nothing
 from treeswap.manifest import Manifest
@@ -50,39 +51,79 @@ def prepare(core: Core, tree: Tree, made: list[Path]) -> None:
         durable.put_link(str(shared), layout.shared_of(tree))
 
 
-def prepare_shared(core: Core, tree: Tree, shared: str, inside: Path | None, *, like: Path) -> bool:
-    """Makes the shared path, if it is missing: from `inside` by copying (then True), else a directory with mode and
-    owner of `like`. Not durable by itself."""
+def make_shared(core: Core, tree: Tree, shared: str, *, like: Path) -> None:
+    """Makes the shared directory, if it is missing, with mode and owner of `like`. Not durable by itself."""
     outside = core.layout.shared_of(tree) / shared.rstrip("/")
     if os.path.lexists(outside):
-        return False
+        return
     durable.make_directories(outside.parent.resolve(), 0o755)
-    if inside is not None:
-        _copy_out(inside, outside, core.layout.versions(tree))
-        return True
     status = os.stat(like)
     durable.make_directory(outside, status.st_mode & 0o777)
     if os.geteuid() == 0:
         os.chown(outside, status.st_uid, status.st_gid)
-    return False
 
 
-def _copy_out(inside: Path, outside: Path, room: Path) -> None:
-    """Copies what is to be shared: it is whole and on disk before it has its name, by which the next deploy takes it
-    for what is shared; the name by the seal's. What a process that dies leaves of it in `room` is swept."""
-    copy = room / durable.temporary_name("shared")
+class Copy(NamedTuple):
+    """A file or directory that is to be copied to where it is shared. Where it `replaces` what is there, a file."""
+
+    inside: Path
+    outside: Path
+    replaces: bool = False
+
+
+def copy_out(copies: Iterable[Copy], room: Path, *, sealing: bool) -> None:
+    """Copies what is to be shared: each is whole and on disk before it has its name, by which readers and the next
+    deploy take it for what is shared. The name is durable on return, or, where a release is `sealing`, by its sync.
+    What a process that dies leaves in `room` is swept."""
+    made: list[tuple[Path, Copy]] = []
     with durable.Barrier([room]) as barrier:
         try:
-            stage.copy(inside, copy)
+            for copy in copies:
+                temporary = room / durable.temporary_name("shared")
+                made.append((temporary, copy))
+                _copy(copy.inside, temporary)
             barrier.sync()
-            mode = stat.S_IMODE(copy.stat().st_mode)
-            durable.set_mode(copy, mode | stat.S_IWUSR)  # to be moved, a directory must be writable for its owner
-            durable.rename_to_free(copy, outside)
-            durable.set_mode(outside, mode)
+            for temporary, copy in made:
+                _make_room(copy.outside.parent, sealing=sealing)
+                _name(temporary, copy)
         except BaseException:
-            with suppress(OSError, Failed):
-                stage.remove(copy)
+            for temporary, _ in made:
+                with suppress(OSError, Failed):
+                    stage.remove(temporary)
             raise
+    for directory in dict.fromkeys(copy.outside.parent for _, copy in made if not sealing):
+        durable.fsync_directory(directory)
+
+
+def _copy(inside: Path, temporary: Path) -> None:
+    if inside.is_symlink():
+        durable.put_link(os.readlink(inside), temporary)
+        return
+    try:
+        stage.copy(inside, temporary)
+    except SourceRefused:
+        if os.path.lexists(inside):
+            raise  # else it has gone meanwhile, and is in nobody's view any more
+
+
+def _make_room(directory: Path, *, sealing: bool) -> None:
+    make = durable.make_directories if sealing else durable.make_directories_durably
+    make(directory.resolve(), 0o755)
+
+
+def _name(temporary: Path, copy: Copy) -> None:
+    if not os.path.lexists(temporary):
+        return
+    if copy.replaces:
+        durable.rename_over(temporary, copy.outside)
+        return
+    if not durable.is_plain_directory(temporary):
+        durable.rename_to_free(temporary, copy.outside)
+        return
+    mode = stat.S_IMODE(temporary.stat().st_mode)
+    durable.set_mode(temporary, mode | stat.S_IWUSR)  # to be moved, a directory must be writable for its owner
+    durable.rename_to_free(temporary, copy.outside)
+    durable.set_mode(copy.outside, mode)
 
 
 def remove(core: Core, made: Iterable[Path], trees: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, pruning, straying, swinging
+from . import adopting, pruning, sharing, straying, swinging
 from .core import Core
 
 
@@ -31,6 +31,10 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
         live = _live(core, target, adopt=adopt)
         if current is not None and not leave_strays:
             straying.check_strays(core, _leaving(core, current, target, live))
+        if current is not None:
+            coming = sharing.coming_with(core, target, _leaving(core, current, target, live))
+            sharing.announce(core, coming)
+            notes += sharing.bring(core, coming, leave_behind=leave_strays)
         if live:
             adopting.probe(core, live, allow_gap=False)
             current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
@@ -216,7 +220,11 @@ def _leaving(core: Core, current: Record, target: Record, live: Sequence[Tree] =
 def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]:
     """A rollback only warns, and looks only when it is done."""
     try:
-        found = straying.find_strays(core, _leaving(core, current, target))
+        leaving = _leaving(core, current, target)
+        found = straying.find_strays(core, leaving)
+        for name in leaving:
+            unseen = sharing.left_behind(core, sharing.coming_with(core, target, {name: leaving[name]}))
+            found |= {name: [*found.get(name, []), *unseen]} if unseen else {}
     except (TreeswapError, OSError) as error:
         return (f"{current.id} could not be searched for strays: {error}",)
     return tuple(

@@ -1,20 +1,53 @@
-"""Shared paths, as a deploy finds them: in their place already, in what is live now, or nowhere."""
+"""Shared paths, as a change finds them: in their place already, in what is served now, or nowhere.
+
+What the release that is served has in itself at a path which the next one only has a link at would go out of view. It
+is copied to where it is shared, at the seal, and once more just before the switch: programs go on writing to the old
+place until then, and for as long as they like where the switch does not come.
+"""
 
 from __future__ import annotations
 
+import filecmp
 import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from treeswap import adopt, occupants
+from treeswap import adopt, durable, occupants
 from treeswap.errors import (
+    Damaged,
     DestinationRefused,
     PlaceRefused,
+    StraysFound,
     UsageError,
+    listed,
 )
-from treeswap.release import Tree
+from treeswap.manifest import joined
+from treeswap.release import Record, Tree, Version
 
+from . import homes
 from .core import Core
+from .homes import Copy
 from .work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A path that is `inside` the version which is served now, and where the next one has a link to `outside`. `room`
+    holds the tree's versions."""
+
+    tree: str
+    path: str
+    inside: Path
+    outside: Path
+    room: Path
+
+    def __str__(self) -> str:
+        return f"{self.tree}/{self.path}"
+
+
+# ---------------------------------------------------------------- before anything is changed
 
 
 def check(core: Core, work: Work) -> None:
@@ -26,24 +59,28 @@ def check(core: Core, work: Work) -> None:
             path = shared.rstrip("/")
             outside = core.layout.shared_of(tree) / path
             inside = _shown_now(core, work, tree, path)
-            if inside is not None:
-                if os.path.lexists(outside):
-                    if name in adopting:
-                        raise DestinationRefused(
-                            f"both {inside} and {outside} exist, and only one can be the shared {name}/{path}",
-                            hint="move one of them away",
-                        )
-                    continue
-                if inside.is_dir() != shared.endswith("/"):
-                    kind = "directory" if inside.is_dir() else "file"
-                    raise UsageError(f"{inside} is a {kind}", hint="write a shared directory with a slash at its end")
-                _check_sqlite(inside, f"{name}/{path}")
-                work.moved.setdefault(name, []).append(shared)
-            elif not shared.endswith("/") and not os.path.lexists(outside):
-                raise PlaceRefused(
-                    f"the shared file {outside} does not exist",
-                    hint=f"put it there first: mkdir -p {outside.parent} && cp YOUR-FILE {outside}",
+            if inside is None:
+                if not shared.endswith("/") and not os.path.lexists(outside):
+                    raise PlaceRefused(
+                        f"the shared file {outside} does not exist",
+                        hint=f"put it there first: mkdir -p {outside.parent} && cp YOUR-FILE {outside}",
+                    )
+                continue
+            there = os.path.lexists(outside)
+            if there and name in adopting:
+                raise DestinationRefused(
+                    f"both {inside} and {outside} exist, and only one can be the shared {name}/{path}",
+                    hint="move one of them away",
                 )
+            if not there and inside.is_dir() != shared.endswith("/"):
+                kind = "directory" if inside.is_dir() else "file"
+                raise UsageError(f"{inside} is a {kind}", hint="write a shared directory with a slash at its end")
+            if name in adopting:
+                _refuse_open_database(
+                    inside, f"{name}/{path}", "share its directory instead, so that it moves with its journal; or "
+                )
+                work.moved.setdefault(name, []).append(shared)
+    _looked(core, coming(core, work), leave_behind=work.request.leave_strays)
 
 
 def _shown_now(core: Core, work: Work, tree: Tree, path: str) -> Path | None:
@@ -58,8 +95,217 @@ def _shown_now(core: Core, work: Work, tree: Tree, path: str) -> Path | None:
     return here if os.path.lexists(here) and not here.is_symlink() else None
 
 
-def _check_sqlite(file: Path, name: str) -> None:
-    if not file.is_file() or (companion := adopt.sqlite_companion(file)) is None:
+# ---------------------------------------------------------------- what is coming
+
+
+def coming(core: Core, work: Work) -> list[Coming]:
+    """What a deploy would take out of view, and is to be shared from then on."""
+    served = work.current.versions if work.current is not None else {}
+    trees = [work.site.trees[name] for name in work.new if name in served]
+    return [
+        found
+        for tree in trees
+        if tree not in work.adopting
+        for shared in tree.shared
+        for found in _coming(core, tree, served[tree.name], shared.rstrip("/"))
+    ]
+
+
+def coming_with(core: Core, target: Record, leaving: Mapping[str, Version]) -> list[Coming]:
+    """What going to a sealed release would take out of view with these versions, and it has links to."""
+    return [
+        found
+        for name, version in leaving.items()
+        for path in _links_of(core, core.trees[name], target.versions[name])
+        for found in _coming(core, core.trees[name], version, path)
+    ]
+
+
+def _coming(core: Core, tree: Tree, served: Version, path: str) -> Iterator[Coming]:
+    inside = core.layout.version(served) / path
+    if os.path.lexists(inside) and not inside.is_symlink():
+        yield Coming(tree.name, path, inside, core.layout.shared_of(tree) / path, core.layout.versions(tree))
+
+
+def _links_of(core: Core, tree: Tree, version: Version) -> list[str]:
+    """The paths at which a version has links to what is shared. Those of the site, where its manifest cannot tell."""
+    try:
+        directories = core.ground.records.manifest(version).directories
+        return [
+            os.fsdecode(joined(path, name))
+            for path, directory in directories.items()
+            if b"\tshared\t" in directory.lines
+            for name, entry in directory.entries().items()
+            if (entry.kind, entry.origin) == ("l", "shared")
+        ]
+    except Damaged:
+        return [shared.rstrip("/") for shared in tree.shared]
+
+
+# ---------------------------------------------------------------- copying it
+
+
+def bring(core: Core, found: Iterable[Coming], *, leave_behind: bool = False, sealing: bool = False) -> list[str]:
+    """Copies what the served release has to where it is shared, as far as it is newer than what is there or not there;
+    nothing that is there is removed. Durable, where a release is `sealing` by its sync; gives sentences for a person.
+
+    `StraysFound` where both may have been written to: `leave_behind` leaves what is served in the old version then.
+    """
+    notes = []
+    for one, copies in _looked(core, found, leave_behind=leave_behind):
+        shared = f"shared/{one}"
+        if [copy.outside for copy in copies] == [one.outside] and not copies[0].replaces:
+            notes.append(f"copied {one.inside} to {shared}{_slash(one)}, which outlives releases from now on")
+        else:
+            notes.append(f"copied what is new in {one.inside} to {shared}{_slash(one)}: {_listed(one, copies)}")
+        homes.copy_out(copies, one.room, sealing=sealing)
+    return notes
+
+
+def announce(core: Core, found: Iterable[Coming]) -> None:
+    """Journals which of these are about to be made: until a release with a link to it was served, such a copy was
+    written to by nobody. Under `switch.lock`."""
+    for one in missing(found):
+        core.ground.journal.append("copied", tree=one.tree, path=one.path)
+
+
+def missing(found: Iterable[Coming]) -> list[Coming]:
+    return [one for one in found if not os.path.lexists(one.outside)]
+
+
+def left_behind(core: Core, found: Iterable[Coming]) -> list[str]:
+    """What goes out of view where nothing is copied: the paths in the tree."""
+    told = []
+    for one in found:
+        copies, apart = _compared(core, one)
+        paths = (*(copy.inside for copy in copies), *apart)
+        told += [str(Path(one.path) / path.relative_to(one.inside)) for path in paths]
+    return told
+
+
+def _looked(core: Core, found: Iterable[Coming], *, leave_behind: bool) -> list[tuple[Coming, list[Copy]]]:
+    """What is to be copied. Refused is what must not be, or cannot be decided but by a person."""
+    compared = [(one, *_compared(core, one)) for one in found]
+    for one, copies, _ in compared:
+        for copy in copies:
+            _refuse_open_databases(one, copy.inside)
+    apart = [(one, path) for one, _, paths in compared for path in paths]
+    if apart and not leave_behind:
+        one, path = apart[0]
+        raise StraysFound(
+            f"{len(apart)} path{'s' if len(apart) > 1 else ''} in the current release would vanish from view, and what "
+            f"is shared in that place is something else:\n{listed([_name(*each) for each in apart])}",
+            hint=f"keep what is in view with, for instance, cp -a {path} {_opposite(one, path)}; "
+            "or leave it behind, in the old version, with --leave-strays",
+        )
+    return [(one, copies) for one, copies, _ in compared if copies]
+
+
+def _compared(core: Core, one: Coming) -> tuple[list[Copy], list[Path]]:
+    """What is to be copied, and what cannot be without a person's word: both places may have been written to, or what
+    is shared is kept elsewhere, by a link or a mount that somebody made."""
+    copies: list[Copy] = []
+    apart: list[Path] = []
+    is_ours = _is_unused(core, one)
+    todo = [one.inside]
+    while todo:
+        inside = todo.pop()
+        outside = _opposite(one, inside)
+        try:
+            here = os.lstat(inside)
+            below = sorted(inside.iterdir(), reverse=True) if stat.S_ISDIR(here.st_mode) else []
+        except FileNotFoundError:
+            continue  # it is in nobody's view any more
+        if not _is_content(here.st_mode):
+            continue
+        try:
+            there = os.stat(outside) if inside == one.inside else os.lstat(outside)
+        except FileNotFoundError:
+            copies.append(Copy(inside, outside))
+            continue
+        if stat.S_IFMT(here.st_mode) != stat.S_IFMT(there.st_mode):
+            apart.append(inside)
+        elif stat.S_ISDIR(here.st_mode):
+            todo += below
+        elif not _is_same(inside, here, outside, there):
+            newer = here.st_mtime_ns > there.st_mtime_ns
+            if is_ours and newer:
+                copies.append(Copy(inside, outside, replaces=True))
+            elif is_ours or newer:
+                apart.append(inside)
+            # Else what is shared was written to since.
+    if copies and _is_elsewhere(one):
+        return [], [*apart, *(copy.inside for copy in copies)]
+    return copies, apart
+
+
+def _is_content(mode: int) -> bool:
+    """Sockets, fifos and devices belong to running programs."""
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
+
+
+def _is_same(inside: Path, here: os.stat_result, outside: Path, there: os.stat_result) -> bool:
+    if stat.S_ISLNK(here.st_mode):
+        return os.readlink(inside) == os.readlink(outside)
+    if here.st_size != there.st_size:
+        return False
+    return here.st_mtime_ns == there.st_mtime_ns or filecmp.cmp(inside, outside, shallow=False)
+
+
+def _is_elsewhere(one: Coming) -> bool:
+    if not os.path.lexists(one.outside):
+        return False
+    return one.outside.is_symlink() or os.stat(one.outside).st_dev != os.stat(one.inside).st_dev
+
+
+def _is_unused(core: Core, one: Coming) -> bool:
+    """Whether what is shared was copied from what was served, and no release that has a link to it was served since. A
+    release that is gone may have been one."""
+    history = core.ground.history()
+    since = history.copied.get((one.tree, one.path))
+    if since is None:
+        return False
+    records, _ = core.ground.records.readable()
+    return not any(id not in records or _has_link(core, records[id], one) for id in history.served[since:])
+
+
+def _has_link(core: Core, record: Record, one: Coming) -> bool:
+    version = record.versions.get(one.tree)
+    return version is not None and durable.leads_through(core.layout.version(version) / one.path, str(one.outside))
+
+
+def _opposite(one: Coming, inside: Path) -> Path:
+    return one.outside / inside.relative_to(one.inside)
+
+
+def _name(one: Coming, inside: Path) -> str:
+    return str(Path(one.tree, one.path) / inside.relative_to(one.inside))
+
+
+def _listed(one: Coming, copies: Sequence[Copy]) -> str:
+    names = [_name(one, copy.inside) for copy in copies]
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def _slash(one: Coming) -> str:
+    return "/" if one.inside.is_dir() else ""
+
+
+# ---------------------------------------------------------------- databases
+
+
+def _refuse_open_databases(one: Coming, inside: Path) -> None:
+    """A database that is copied while it is written to is torn, or lacks what is still in its journal."""
+    if inside.is_symlink() or not inside.is_dir():
+        _refuse_open_database(inside, _name(one, inside))
+        return
+    for directory, _, names in os.walk(inside):
+        for name in names:
+            _refuse_open_database(Path(directory, name), _name(one, Path(directory, name)))
+
+
+def _refuse_open_database(file: Path, name: str, way_out: str = "") -> None:
+    if file.is_symlink() or not file.is_file() or (companion := adopt.sqlite_companion(file)) is None:
         return
     reason = companion
     if not reason and (who := occupants.is_open(file)):
@@ -67,8 +313,11 @@ def _check_sqlite(file: Path, name: str) -> None:
     if reason:
         raise DestinationRefused(
             f"the shared file {name} is a SQLite database in use: {reason}",
-            hint="share its directory instead, so that it moves with its journal; or stop what uses it",
+            hint=f"{way_out}stop what uses it",
         )
+
+
+# ---------------------------------------------------------------- strays
 
 
 def is_shared(path: str, tree: Tree) -> bool:

@@ -27,7 +27,7 @@ class Work:
     joining: list[str] = field(default_factory=list)
     only_live: dict[str, tuple[str, ...]] = field(default_factory=dict)
     moved: dict[str, list[str]] = field(default_factory=dict)
-    """Shared paths, by tree, whose content is still in the version that is served now."""
+    """Shared paths, by tree, that a live directory has: they are moved out of it when it is adopted."""
     hurt: frozenset[str] = frozenset()
     """Trees whose version that is served now is not what was sealed any more."""
 
