@@ -283,7 +283,7 @@ def _recover(prepare: Callable[[World], tuple[str, ...]], name: str, nth: int) -
     return prepared
 
 
-SCENES = (
+SCENES: tuple[Scene, ...] = (
     Scene("copy-first", _first, _all(None), _all("1")),
     Scene("copy-adopting", _adopting, _all("1"), _all("2"), uploads=True, flags=_SHARED),
     Scene("copy-later", _later, _all("2"), _all("3")),
