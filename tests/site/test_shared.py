@@ -321,3 +321,30 @@ def test_a_switch_with_nothing_to_bring_writes_nothing_more(began: Bench, tmp_pa
     assert changes_of(lambda: began.switch(third), tmp_path / "log") == without
     began.switch(first)
     assert changes_of(lambda: began.switch(third), tmp_path / "log") == without
+
+
+def test_what_was_left_behind_is_not_pruned_unnamed(began: Bench) -> None:
+    """With `--leave-strays`, which says so; what was copied keeps nothing."""
+    first = began.current
+    second = back_and_written_to(began)
+    (began.world / "media/up/counter").write_text("old place")
+    began.switch(second, leave_strays=True)
+    for text in ("v3", "v4"):
+        began.version(text).deploy(**SHARED, keep=1, grace=0.0)
+    began.prune()
+    assert {row.record.id: row.kept_because for row in began.site.releases()}[first] == "media has strays: up/"
+    (began.world / "media/up/counter").write_text("and on")
+    began.prune()
+    assert first not in began.ids and uploads(began)["counter"] == "and on"
+
+
+def test_going_to_a_release_without_the_link_leaves_no_upload_behind(bench: Bench) -> None:
+    """That the path is to be shared, as a staged release has it, helps nobody there."""
+    first = bench.version("v0").deploy().current
+    bench.version("v1").deploy()
+    (bench.world / "media/up").mkdir()
+    (bench.world / "media/up/photo").write_text("p")
+    bench.version("v2").stage(**SHARED)
+    bench.switch(first, exits=12).says("media/up/")
+    assert uploads(bench) == {"photo": "p"}
+    bench.rollback().notes("up/")

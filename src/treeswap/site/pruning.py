@@ -122,7 +122,7 @@ def _strays_of(core: Core, records: Mapping[ReleaseId, Record]) -> Callable[[Rel
             if newest[version.tree, version.id] != id or version.adopted:
                 continue
             try:
-                paths = straying.find_strays(core, {version.tree: version}).get(version.tree)
+                paths = straying.strays_to_keep(core, version)
             except (Damaged, FileNotFoundError):
                 continue
             if paths:

@@ -29,10 +29,12 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
             return Outcome(changed=False, release=target.id, notes=(*notes, *(f"made {path} again" for path in made)))
         _refuse_damaged(core, target, force=force)
         live = _live(core, target, adopt=adopt)
-        if current is not None and not leave_strays:
-            straying.check_strays(core, _leaving(core, current, target, live))
         if current is not None:
-            coming = sharing.coming_with(core, target, _leaving(core, current, target, live))
+            leaving = _leaving(core, current, target, live)
+            trees = sharing.trees_of(core, target, leaving)
+            if not leave_strays:
+                straying.check_strays(core, leaving, trees)
+            coming = sharing.coming_with(core, trees, leaving)
             sharing.announce(core, coming)
             notes += sharing.bring(core, coming, leave_behind=leave_strays)
         if live:
@@ -221,10 +223,11 @@ def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]
     """A rollback only warns, and looks only when it is done."""
     try:
         leaving = _leaving(core, current, target)
-        found = straying.find_strays(core, leaving)
-        for name in leaving:
-            unseen = sharing.left_behind(core, sharing.coming_with(core, target, {name: leaving[name]}))
-            found |= {name: [*found.get(name, []), *unseen]} if unseen else {}
+        trees = sharing.trees_of(core, target, leaving)
+        found = straying.find_strays(core, leaving, trees)
+        for name, version in leaving.items():
+            if unseen := sharing.left_behind(core, sharing.coming_with(core, trees, {name: version})):
+                found[name] = [*found.get(name, []), *unseen]
     except (TreeswapError, OSError) as error:
         return (f"{current.id} could not be searched for strays: {error}",)
     return tuple(

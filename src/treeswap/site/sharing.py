@@ -11,7 +11,7 @@ import filecmp
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from treeswap import adopt, durable, occupants
@@ -111,14 +111,25 @@ def coming(core: Core, work: Work) -> list[Coming]:
     ]
 
 
-def coming_with(core: Core, target: Record, leaving: Mapping[str, Version]) -> list[Coming]:
-    """What going to a sealed release would take out of view with these versions, and it has links to."""
+def coming_with(core: Core, trees: Mapping[str, Tree], leaving: Mapping[str, Version]) -> list[Coming]:
+    """What goes out of view with these versions where the trees, as a sealed release has them, have links."""
     return [
         found
         for name, version in leaving.items()
-        for path in _links_of(core, core.trees[name], target.versions[name])
-        for found in _coming(core, core.trees[name], version, path)
+        for path in trees[name].shared
+        for found in _coming(core, trees[name], version, path)
     ]
+
+
+def trees_of(core: Core, target: Record, names: Iterable[str]) -> dict[str, Tree]:
+    """These trees of the site, their shared paths those that a sealed release has links at."""
+    trees = [core.trees[name] for name in names]
+    return {tree.name: replace(tree, shared=_links_of(core, tree, target.versions[tree.name])) for tree in trees}
+
+
+def is_left(core: Core, tree: Tree, version: Version, path: str) -> bool:
+    """Whether something at this path of a version is neither shared, nor older than what is."""
+    return bool(left_behind(core, _coming(core, tree, version, path.rstrip("/"))))
 
 
 def _coming(core: Core, tree: Tree, served: Version, path: str) -> Iterator[Coming]:
@@ -127,19 +138,19 @@ def _coming(core: Core, tree: Tree, served: Version, path: str) -> Iterator[Comi
         yield Coming(tree.name, path, inside, core.layout.shared_of(tree) / path, core.layout.versions(tree))
 
 
-def _links_of(core: Core, tree: Tree, version: Version) -> list[str]:
+def _links_of(core: Core, tree: Tree, version: Version) -> tuple[str, ...]:
     """The paths at which a version has links to what is shared. Those of the site, where its manifest cannot tell."""
     try:
         directories = core.ground.records.manifest(version).directories
-        return [
+        return tuple(
             os.fsdecode(joined(path, name))
             for path, directory in directories.items()
             if b"\tshared\t" in directory.lines
             for name, entry in directory.entries().items()
             if (entry.kind, entry.origin) == ("l", "shared")
-        ]
+        )
     except Damaged:
-        return [shared.rstrip("/") for shared in tree.shared]
+        return tuple(shared.rstrip("/") for shared in tree.shared)
 
 
 # ---------------------------------------------------------------- copying it
@@ -216,6 +227,9 @@ def _compared(core: Core, one: Coming) -> tuple[list[Copy], list[Path]]:
             below = sorted(inside.iterdir(), reverse=True) if stat.S_ISDIR(here.st_mode) else []
         except FileNotFoundError:
             continue  # it is in nobody's view any more
+        except PermissionError:
+            apart.append(inside)
+            continue
         if not _is_content(here.st_mode):
             continue
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from treeswap import strays
 from treeswap.errors import (
@@ -34,6 +35,13 @@ def check_strays(
             hint=f"keep what must outlive releases with, for instance, --shared {first}; "
             "or leave them behind, in the old version, with --leave-strays",
         )
+
+
+def strays_to_keep(core: Core, version: Version) -> list[str]:
+    """The strays for which a version is kept. What it has at a shared path is one, too, if somebody left it behind."""
+    tree = core.trees.get(version.tree) or Tree(version.tree)
+    found = find_strays(core, {tree.name: version}, {tree.name: replace(tree, shared=())}).get(tree.name, [])
+    return [p for p in found if not sharing.is_shared(p, tree) or sharing.is_left(core, tree, version, p)]
 
 
 def find_strays(
