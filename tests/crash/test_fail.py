@@ -18,4 +18,4 @@ from .sweeping import swept
 def test_an_error_at_any_call_is_told_as_what_it_did(
     scene: str, record_property: Callable[[str, object], None]
 ) -> None:
-    record_property("figures", swept(scene, "fail", "half", "short", "from", "read", quick=12, full=280))
+    record_property("figures", swept(scene, "fail", "half", "short", "from", "read", quick=12, full=200))

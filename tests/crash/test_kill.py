@@ -18,4 +18,4 @@ from .sweeping import swept
 def test_a_kill_at_any_point_leaves_one_whole_release(
     scene: str, record_property: Callable[[str, object], None]
 ) -> None:
-    record_property("figures", swept(scene, "kill", "dies", "torn", quick=9, full=140))
+    record_property("figures", swept(scene, "kill", "dies", "torn", quick=9, full=100))

@@ -23,7 +23,7 @@ _PATH = f"{_TESTS}:{Path(treeswap.__file__).resolve().parent.parent}"
 
 def test_any_sequence_agrees_with_the_model(record_property: Callable[[str, object], None]) -> None:
     """In a process of its own, as the sweeps: it forks."""
-    size = ["--examples", "500", "--steps", "40"] if is_full() else ["--examples", "45", "--steps", "30"]
+    size = ["--examples", "200", "--steps", "40"] if is_full() else ["--examples", "45", "--steps", "30"]
     words = ["-m", "crash.model_machine", *size]
     environment = {**os.environ, "PYTHONPATH": _PATH}
     command = [sys.executable, *words]
