@@ -11,7 +11,7 @@ from typing import Any
 
 from . import oracle
 from .oracle import Answer, Broken
-from .replay_world import LABELS, TREES, World
+from .replay_world import LABELS, SHARED, TREES, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ def _look(world: World, expected: Expected) -> str:
         raise Broken("durable: `unadopt` had returned", f"site.json has {', '.join(left)}")
     _whole(world)
     _journalled_ids(world)
+    _shared(world)
     ids = sorted(world.site.records())
     if expected.most is not None and len(ids) > expected.most:
         raise Broken("durable: the command had returned", f"there are records of {', '.join(ids)}")
@@ -105,6 +106,15 @@ def _journalled_ids(world: World) -> None:
                 raise Broken(
                     "an id is journalled before it is used", f"{path} is there, and the journal has not its id"
                 )
+
+
+def _shared(world: World) -> None:
+    """What is shared is there as a whole or not yet: the next deploy takes it as it is."""
+    tree, name = SHARED
+    path = world.root / "shared" / tree / name
+    is_there = world.shared and path.parent.is_dir() and not path.parent.is_symlink()
+    if is_there and path.read_bytes() != world.upload(tree)[name]:
+        raise Broken("a shared path is whole or not there", f"{path} is not what was there before")
 
 
 def _open_intent(world: World) -> str | None:

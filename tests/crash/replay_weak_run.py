@@ -37,7 +37,7 @@ def states(options: argparse.Namespace) -> dict[str, Any]:
     kills, again = (options.full_kills, options.full_kills) if is_full() else (options.kills, options.kills)
     for player, take in played(options.story, room, kills, again):
         everything = [*take.states(20 if is_full() else 5).values()]
-        quick, full = (options.quick, options.full) if take.begin == 0 and take.way == "as it is" else (20, 60)
+        quick, full = (options.quick, options.full) if take.begin == 0 and take.way == "as it is" else (12, 40)
         chosen = sample(everything, quick=quick, full=full, salt=f"{options.story} {take.way}")
         found = [*player.judge(take, chosen, each=options.each)]
         if found:

@@ -85,9 +85,10 @@ class World:
         return {name: {tree: self._shown(label, tree) for tree, label in mix.items()} for name, mix in each.items()}
 
     def _shown(self, label: str | None, tree: str) -> oracle.Seen | None:
-        return {**content(label, tree), **self._upload(tree)} if label else None
+        return {**content(label, tree), **self.upload(tree)} if label else None
 
-    def _upload(self, tree: str) -> dict[str, bytes]:
+    def upload(self, tree: str) -> dict[str, bytes]:
+        """What only live directories have of a tree, and shared paths."""
         return {SHARED[1]: b"a picture\n" * 900} if self.shared and tree == SHARED[0] else {}
 
     # ------------------------------------------------------------ making
@@ -105,7 +106,7 @@ class World:
     def live(self) -> None:
         """Plain directories at the public paths."""
         for tree in TREES:
-            put(self.public(tree), {**content("live", tree), **self._upload(tree)})
+            put(self.public(tree), {**content("live", tree), **self.upload(tree)})
 
     def sharing(self) -> list[str]:
         return ["--shared", f"{SHARED[0]}/{Path(SHARED[1]).parent}/"] if self.shared else []
