@@ -65,6 +65,13 @@ class Directory(NamedTuple):
         except ValueError as error:
             raise Damaged("a manifest is damaged", cause=error) from error
 
+    def looks(self) -> dict[Bytes, text.Look]:
+        """What can be seen of each without reading it, by name. `Damaged` as `entries`."""
+        try:
+            return text.looks_in(self.lines, _heads)
+        except (ValueError, KeyError) as error:
+            raise Damaged("a manifest is damaged", cause=error) from error
+
 
 _heads = text.Heads()
 
@@ -206,7 +213,7 @@ def _directories(body: bytes) -> dict[bytes, Directory]:
 
 def _directory(line: bytes, lines: bytes) -> tuple[bytes, Directory]:
     head, mtime_ns, files, size, digest, path = line.rsplit(b"\t", 5)
-    mode, uid, gid, xattrs, origin = _heads[head]
+    _, mode, uid, gid, xattrs, origin = _heads[b"d\t" + head]
     entry = Entry("d", mode, uid, gid, 0, int(mtime_ns), b"", xattrs, origin)
     return unescaped(path), Directory(entry, int(files), int(size), digest, lines)
 

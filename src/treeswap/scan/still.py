@@ -7,7 +7,9 @@ import stat
 from collections import defaultdict
 from pathlib import Path
 
+from treeswap.errors import Damaged
 from treeswap.manifest import Directory, Entry, Manifest
+from treeswap.manifest.text import Head
 
 from .descent import Listing, open_root, walk
 
@@ -32,14 +34,14 @@ def as_sealed(directory: Path, manifest: Manifest) -> set[int] | None:
             if not has_status(own, sealed.entry) or not _holds(listing, sealed, below[listing.path]):
                 return None
             inodes.add(own.st_ino)
-    except OSError:
+    except (OSError, Damaged):
         return None
     return inodes if not refused and len(inodes) == len(manifest.directories) else None
 
 
 def _holds(listing: Listing, sealed: Directory, directories: set[bytes]) -> bool:
-    files = sealed.entries()
-    if len(listing.entries) != len(files) + len(directories):
+    looks = sealed.looks()
+    if len(listing.entries) != len(looks) + len(directories):
         return False
     for name, found in listing.entries:
         if found.is_dir(follow_symlinks=False):
@@ -47,8 +49,8 @@ def _holds(listing: Listing, sealed: Directory, directories: set[bytes]) -> bool
                 return False
             listing.enter.append(name)
         else:
-            entry = files.get(name)
-            if entry is None or not has_status(found.stat(follow_symlinks=False), entry):
+            look = looks.get(name)
+            if look is None or not _looks(found.stat(follow_symlinks=False), *look):
                 return False
     return True
 
@@ -64,11 +66,17 @@ def kind_of(status: os.stat_result) -> str:
 
 def has_status(status: os.stat_result, sealed: Entry) -> bool:
     """Whether something is, by its status, what a manifest says."""
+    head = (*sealed[:4], sealed.xattrs, sealed.origin)
+    return _looks(status, head, status.st_size if sealed.kind == "d" else sealed.size, sealed.mtime_ns)
+
+
+def _looks(status: os.stat_result, head: Head, size: int, mtime_ns: int) -> bool:
+    kind, mode, uid, gid, _, _ = head
     return (
-        status.st_mtime_ns == sealed.mtime_ns
-        and stat.S_IMODE(status.st_mode) == sealed.mode
-        and (status.st_size == sealed.size or sealed.kind == "d")
-        and kind_of(status) == sealed.kind
-        and status.st_uid == (os.geteuid() if sealed.uid is None else sealed.uid)
-        and (sealed.gid is None or status.st_gid == sealed.gid)
+        status.st_mtime_ns == mtime_ns
+        and status.st_size == size
+        and stat.S_IMODE(status.st_mode) == mode
+        and kind_of(status) == kind
+        and status.st_uid == (os.geteuid() if uid is None else uid)
+        and gid in (None, status.st_gid)
     )

@@ -25,12 +25,17 @@ class Wanted:
     """A directory as a new version is to have it: its own entry, and what is directly in it, directories left out.
 
     `kept` is the base's directory, where nothing in it changed; `entries` are all of them, by name, where something
-    did.
+    did, and `before` are those that the base has there.
     """
 
     entry: Entry
     kept: Directory | None = None
-    entries: dict[bytes, Entry] = field(default_factory=dict)
+    entries: Mapping[bytes, Entry] = field(default_factory=dict)
+    before: Mapping[bytes, Entry] = field(default_factory=dict)
+
+    def keep(self, there: Directory) -> None:
+        """Everything in it turned out to be as it is in the base."""
+        self.kept, self.entries, self.before = there, {}, {}
 
 
 class Contents:
@@ -110,12 +115,13 @@ class Contents:
         except NotReadable as reason:
             self._unreadable[path] = str(reason)
             return
-        self.directories[path] = wanted = Wanted(self._entry("d", own, xattrs=xattrs))
-        self.learned[path] = Learned(signed, xattrs)
+        entries: dict[bytes, Entry] = {}
         self._before = base.entries() if base else {}
         self._files = known.files() if known else {}
+        self.directories[path] = Wanted(self._entry("d", own, xattrs=xattrs), None, entries, self._before)
+        self.learned[path] = Learned(signed, xattrs)
         for name, entry, status in found:
-            self._found(name, entry, status, listing, wanted)
+            self._found(name, entry, status, listing, entries)
 
     def _enter_all(self, listing: Listing, found: list[_Found]) -> None:
         for name, _, status in found:
@@ -127,7 +133,12 @@ class Contents:
         return path in self._links or bool(excluded and excluded(os.fsdecode(path), is_directory))
 
     def _found(
-        self, name: bytes, found: os.DirEntry[str], status: os.stat_result | None, listing: Listing, wanted: Wanted
+        self,
+        name: bytes,
+        found: os.DirEntry[str],
+        status: os.stat_result | None,
+        listing: Listing,
+        entries: dict[bytes, Entry],
     ) -> None:
         path = joined(listing.path, name)
         try:
@@ -139,10 +150,10 @@ class Contents:
             elif status is None:
                 listing.enter.append(name)
             elif stat.S_ISREG(status.st_mode):
-                wanted.entries[name] = self._file(path, name, status, listing)
+                entries[name] = self._file(path, name, status, listing)
             elif stat.S_ISLNK(status.st_mode):
                 target = os.readlink(name, dir_fd=listing.fd)
-                wanted.entries[name] = self._entry("l", status, len(target), target)
+                entries[name] = self._entry("l", status, len(target), target)
             else:
                 self.others.append(path)
         except OSError as error:
@@ -197,7 +208,8 @@ class Contents:
             return  # and the base has it
         entry = wanted.entry
         uid, gid = self._owners.get(path, (entry.uid, entry.gid)) if self._as_root else (None, None)
-        wanted.entries[name] = Entry("l", 0o777, uid, gid, len(text), entry.mtime_ns, text, "", "shared")
+        link = Entry("l", 0o777, uid, gid, len(text), entry.mtime_ns, text, "", "shared")
+        wanted.entries = {**wanted.entries, name: link}
 
     def _directory_for(self, link: bytes, path: bytes) -> Wanted:
         """The directory that a link is in, made if the source has none."""
@@ -210,7 +222,9 @@ class Contents:
             what = os.fsdecode(missing[-1] if wanted and missing else path) or str(self._source)
             raise SourceRefused(f"the shared path {os.fsdecode(link)} cannot be made: {what} is no directory")
         for directory in reversed(missing):
-            wanted = Wanted(wanted.entry._replace(mode=0o755, xattrs="", origin="shared"))
+            there = self._base.get(directory)
+            made = wanted.entry._replace(mode=0o755, xattrs="", origin="shared")
+            wanted = Wanted(made, before=there.entries() if there else {})
             self.directories[directory] = wanted
         return wanted
 

@@ -153,8 +153,8 @@ class _Placing:
         if path in self._reuse.ready:
             return
         wanted, there = self._work.wanted[path], self._base_directories.get(path)
-        before = there.entries() if there else {}
-        entries = before if wanted.kept is not None else wanted.entries
+        before = wanted.before if wanted.kept is None else wanted.kept.entries()
+        entries = wanted.entries if wanted.kept is None else before
         linked = {name for name in entries if self._work.is_linked(joined(path, name), entries[name], before.get(name))}
         stays = self._cleared(path, {name: before[name] for name in linked})
         made = {}
@@ -177,7 +177,7 @@ class _Placing:
             return set()
         held = self._reuse.held[path].entries()
         stays = {name for name, entry in linked.items() if name in held and held[name][:8] == entry[:8]}
-        self._reuse.clear(self._target, path, stays)
+        self._reuse.clear(self._target, path, held.keys() - stays)
         return stays
 
     def _tell(self) -> None:

@@ -121,8 +121,8 @@ def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, a
         if wanted.kept is not None and linkable and path not in touched_in:
             linked += wanted.kept.files
             continue
-        old = there.entries() if there else {}
-        entries = wanted.kept.entries() if wanted.kept is not None else wanted.entries
+        old = wanted.before if wanted.kept is None else wanted.kept.entries()
+        entries = wanted.entries if wanted.kept is None else old
         same = 0
         for name, entry in entries.items():
             is_as_before = is_same(entry, old.get(name))
@@ -133,9 +133,8 @@ def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, a
             copied, inodes = copied + 1, inodes + 1
             needed += contents.sparse.get(joined(path, name), entry.size // _BLOCK * _BLOCK + _BLOCK)
         removed += len(old.keys() - entries.keys())
-        if same == len(entries) == len(old):
-            wanted.kept = there
-            wanted.entries = {}
+        if there is not None and same == len(entries) == len(old):
+            wanted.keep(there)
         else:
             unchanged = False
     removed += sum(there.files for path, there in before.items() if path not in contents.directories)

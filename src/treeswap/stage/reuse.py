@@ -49,9 +49,9 @@ class Reuse:
                 path = path.rpartition(b"/")[0]
         self.entered = entered
 
-    def clear(self, way: Descent, path: bytes, stays: Collection[bytes]) -> None:
-        """Takes what does not stay out of a directory that was held, where `way` is, and from the directory itself
-        what it would hand down to what is put into it."""
+    def clear(self, way: Descent, path: bytes, gone: Collection[bytes]) -> None:
+        """Takes these, and the directories that are not wanted, out of a directory that was held, where `way` is; and
+        from the directory itself what it would hand down to what is put into it."""
         held = self.held[path]
         os.fchmod(way.fd, PRIVATE)
         if held.entry.xattrs:
@@ -59,10 +59,10 @@ class Reuse:
                 if attribute.startswith(("user.", "system.posix_acl_")):
                     with suppress(OSError):
                         os.removexattr(way.fd, attribute)
-        for name in held.entries().keys() - stays:
+        for name in gone:
             os.unlink(name, dir_fd=way.fd)
-        for gone in self._gone[path]:
-            remove_below(way, gone.rpartition(b"/")[2], Path(os.fsdecode(gone)))
+        for directory in self._gone[path]:
+            remove_below(way, directory.rpartition(b"/")[2], Path(os.fsdecode(directory)))
 
 
 def below(paths: Collection[bytes] | Mapping[bytes, object]) -> defaultdict[bytes, list[bytes]]:
