@@ -94,7 +94,7 @@ class TestTreesOnTwoFilesystems:
         _whole_at_every_state("ext4+xfs", story, 2, 12, 40, record_property)
 
 
-@pytest.mark.parametrize("story", sample([*STORIES], quick=12, salt="weakest"))
+@pytest.mark.parametrize("story", sample([*STORIES], quick=8, salt="weakest"))
 class TestTheWeakestFilesystem:
     """One that does no more than POSIX says; while a command runs, and while its interruption is recovered from."""
 
