@@ -54,7 +54,8 @@ class Site:
     """`trees` says of each tree of the site whether its `uploads/` are shared. `served` are the releases that were
     current, in order; `left` those that ceased to be; `gone` the newest release of the time when a tree left the site.
     `live` are the plain directories where public paths are or will be, `links` the trees whose public path is a link.
-    `strays` are by version, `uploads` what the shared directories hold."""
+    `strays` are by version, `uploads` what the shared directories hold; `copied`, of those that were copied from what
+    was served, how many had been served then. Of two uploads, that with the higher number at its end is the newer."""
 
     exists: bool = False
     trees: Mapping[str, bool] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class Site:
     links: frozenset[str] = frozenset()
     strays: Mapping[tuple[str, str], Files] = field(default_factory=dict)
     uploads: Mapping[str, Files] = field(default_factory=dict)
+    copied: Mapping[str, int] = field(default_factory=dict)
 
     # ------------------------------------------------------------ what one sees of it
 
@@ -105,6 +107,27 @@ class Site:
         """Whether files in a version came from no deploy. What is shared, or will be, is no stray."""
         shared = trees.get(version.tree, False)
         return any(not (shared and path.startswith("uploads/")) for path in self.strays_in(version))
+
+    def not_shared(self, version: Version) -> tuple[Files, Files]:
+        """The uploads that a version itself has, and the shared directory of the tree has not, by name: those that a
+        switch copies there, and those that a person has to decide about."""
+        tree, found = version.tree, {**version.files, **self.strays_in(version)}
+        inside = {path.removeprefix("uploads/"): data for path, data in found.items() if path.startswith("uploads/")}
+        outside = self.uploads.get(tree, {})
+        different = {name: data for name, data in inside.items() if name in outside and outside[name] != data}
+        newer = {name: data for name, data in different.items() if _number(data) > _number(outside[name])}
+        missing = {name: data for name, data in inside.items() if name not in outside}
+        if not self._is_unused(tree):
+            return missing, newer
+        return {**missing, **newer}, {name: data for name, data in different.items() if name not in newer}
+
+    def _is_unused(self, tree: str) -> bool:
+        """Whether a shared directory is a copy to which nobody has written: no release that leads to it was served."""
+        if tree not in self.copied:
+            return False
+        since = self.served[self.copied[tree] :]
+        served = [self.releases[id].versions.get(tree) for id in since if id in self.releases]
+        return len(served) == len(since) and not any(version and "uploads" in version.files for version in served)
 
     def is_bad(self, release: Release) -> bool:
         return release.stands_for in self.bad
@@ -171,7 +194,7 @@ class Site:
     def _keeps_strays(self, release: Release) -> bool:
         """Whether it is the newest release that names a version with strays."""
         return any(
-            self.has_strays(version, self.trees)
+            (self.has_strays(version, self.trees) or any(self.not_shared(replace(version, files={}))))
             and not version.adopted
             and release.id == max(r.id for r in self.releases.values() if r.versions.get(tree) == version)
             for tree, version in release.versions.items()
@@ -186,9 +209,9 @@ class Site:
             found = [self.releases[token]]
         else:
             found = [r for r in self.releases.values() if token == r.label or r.id.startswith(token)]
-        if len(found) != 1:
+        if not found or (len(found) > 1 and {(r.label, r.stands_for) for r in found} != {(token, found[0].stands_for)}):
             raise Refused(2, "no-such-release")
-        return found[0]
+        return max(found, key=lambda release: release.id)
 
     # ------------------------------------------------------------ what follows from the disk alone
 
@@ -198,3 +221,7 @@ class Site:
             return self
         left = (self.left | set(self.served[-1:])) - {self.current}
         return replace(self, served=(*self.served, self.current), left=left)
+
+
+def _number(data: bytes) -> int:
+    return int(data.rpartition(b" ")[2])

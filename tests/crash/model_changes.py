@@ -135,25 +135,30 @@ def _check_places(site: Site, wish: Wish) -> None:
 
 def _shared_now(site: Site, asked: Site, wish: Wish, adopting: Sequence[str]) -> dict[str, Files]:
     """What `uploads/` hold, where a deploy makes them shared that are served from elsewhere now."""
-    now = site.now
-    moving: dict[str, Files] = {}
-    for tree in wish.sources:
-        if not asked.trees[tree]:
-            continue
-        if tree in adopting:
-            found = site.live[tree]
-        elif now and tree in now.versions:
-            found = {**now.versions[tree].files, **site.strays_in(now.versions[tree])}
-        else:
-            continue
-        inside = {path.removeprefix("uploads/"): data for path, data in found.items() if path.startswith("uploads/")}
-        if inside and tree in site.uploads:
-            if tree in adopting:
+    shared = [tree for tree in wish.sources if asked.trees[tree]]
+    moving = {}
+    for tree in shared:
+        if tree in adopting and (inside := _inside(site.live[tree])):
+            if tree in site.uploads:
                 raise Refused(12, "destination-refused")
-            continue
-        if inside:
             moving[tree] = inside
-    return moving
+    served = site.now.versions if site.now else {}
+    coming = [
+        served[tree] for tree in shared if tree in served and tree not in adopting and wish.sources[tree] is not None
+    ]
+    return {**moving, **_coming(site, coming, leave_strays=wish.leave_strays)}
+
+
+def _coming(site: Site, leaving: Sequence[Version], *, leave_strays: bool) -> dict[str, Files]:
+    """What is copied to shared directories from these versions, which go out of view."""
+    both = {version.tree: site.not_shared(version) for version in leaving}
+    if not leave_strays and any(apart for _, apart in both.values()):
+        raise Refused(12, "strays-found")
+    return {tree: copied for tree, (copied, _) in both.items() if copied}
+
+
+def _inside(files: Files) -> dict[str, bytes]:
+    return {path.removeprefix("uploads/"): data for path, data in files.items() if path.startswith("uploads/")}
 
 
 def _consent(site: Site, asked: Site, wish: Wish, adopting: Sequence[str]) -> None:
@@ -164,11 +169,15 @@ def _consent(site: Site, asked: Site, wish: Wish, adopting: Sequence[str]) -> No
 
 def _with_uploads(site: Site, wish: Wish, moving: Mapping[str, Files]) -> Site:
     """Shared directories are made, or copied out of what is served; out of a live directory they are moved later."""
-    uploads = dict(site.uploads)
-    for tree in wish.sources:
-        if site.trees[tree] and not (tree in site.live and tree in moving):
-            uploads.setdefault(tree, moving.get(tree, {}))
-    return replace(site, uploads=uploads)
+    site = _brought(site, {tree: files for tree, files in moving.items() if tree not in site.live})
+    made = [tree for tree in wish.sources if site.trees[tree] and not (tree in site.live and tree in moving)]
+    return replace(site, uploads={**{tree: {} for tree in made}, **site.uploads})
+
+
+def _brought(site: Site, copies: Mapping[str, Files]) -> Site:
+    copied = {tree: len(site.served) for tree in copies if tree not in site.uploads}
+    uploads = {tree: {**site.uploads.get(tree, {}), **files} for tree, files in copies.items()}
+    return replace(site, uploads={**site.uploads, **uploads}, copied={**site.copied, **copied})
 
 
 def _sealed(site: Site, wish: Wish, new: Mapping[str, Files], id: str, adopts: str | None) -> Site:
@@ -225,11 +234,13 @@ def switch(site: Site, token: str, made: Sequence[str], *, adopt: bool = False, 
         raise Refused(2, "consent-needed")
     leaving = [v for tree, v in (now.versions.items() if now else ()) if tree in site.trees and tree not in live]
     leaving = [v for v in leaving if target.versions.get(v.tree, v) != v]
-    if not leave_strays and any(site.has_strays(version, site.trees) for version in leaving):
+    links = {tree: "uploads" in version.files for tree, version in target.versions.items()}
+    if not leave_strays and any(site.has_strays(version, links) for version in leaving):
         raise Refused(12, "strays-found")
-    through = [site]
+    coming = _coming(site, [version for version in leaving if links[version.tree]], leave_strays=leave_strays)
+    through = [site, site := _brought(site, coming)]
     if live:
-        reserved = target.adopts if target.adopts not in site.releases else None
+        reserved = target.adopts if target.adopts not in (NOT_MADE, *site.releases) else None
         id, *made = (reserved, *made) if reserved and reserved not in made else [*made, NOT_MADE]
         through.append(_adopted(site, live, id or NOT_MADE))
     return _gone(through, target, made, ())

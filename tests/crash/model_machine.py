@@ -68,7 +68,7 @@ class Sites(Agreement):
     def begin(self, live: list[str], uploads: bool, releases: int) -> None:
         """Some public paths are plain directories before there is a site; and there may be a site already."""
         for tree in live:
-            self._make_plain(tree, {"f": b"live", **({"uploads/x": b"live"} if uploads else {})})
+            self._make_plain(tree, {"f": b"live", **({"uploads/x": b"live 0"} if uploads else {})})
         for _ in range(releases):
             flags = {"force": False, "share": False, "add": False, "adopt": True, "leave_strays": False}
             self.deploy("copy", [*TREES], True, None, 3, 0, None, **flags)
@@ -232,6 +232,8 @@ class Sites(Agreement):
             return
         if path.startswith("uploads/") and "uploads" in version.files:
             return
+        self.edits += 1
+        data = b"%b %d" % (data, self.edits)
         self.say(f"# somebody writes {tree}/{path}")
         self.world.write(self.world.public(tree), {path: data})
         more = {**self.site.strays_in(version), path: data}
@@ -256,8 +258,8 @@ class Sites(Agreement):
         """A visitor's file comes into the shared directory."""
         for tree, files in self.site.uploads.items():
             self.say(f"# an upload to {tree}")
-            (self.world.site.root / "shared" / tree / "uploads" / "y").write_bytes(data)
-            self.site = replace(self.site, uploads={**self.site.uploads, tree: {**files, "y": data}})
+            (self.world.site.root / "shared" / tree / "uploads" / "y").write_bytes(data + b" 0")
+            self.site = replace(self.site, uploads={**self.site.uploads, tree: {**files, "y": data + b" 0"}})
         self.look()
 
     @precondition(lambda self: not self.interrupted)
@@ -265,7 +267,8 @@ class Sites(Agreement):
     def plain(self, tree: str, uploads: bool) -> None:
         """Where nothing is, somebody makes a directory."""
         if not os.path.lexists(self.world.public(tree)):
-            self._make_plain(tree, {"f": b"plain", **({"uploads/x": b"plain"} if uploads else {})})
+            self.edits += 1
+            self._make_plain(tree, {"f": b"plain", **({"uploads/x": b"plain %d" % self.edits} if uploads else {})})
             self.look()
 
     @precondition(lambda self: not self.interrupted)
