@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 from treeswap.envelope import seal
@@ -84,7 +85,7 @@ def spoil(rng: Random, value: Any) -> None:
     if way == 0:
         del holder[key]
     elif way == 1 and isinstance(holder, dict):
-        holder[rng.choice(["", "unknown", "crc ", "\ud800", "a\nb"])] = rng.choice(VALUES)
+        holder[rng.choice(["", "unknown", "crc ", "\ud800", "a\nb"])] = deepcopy(rng.choice(VALUES))
     elif way == 2 and isinstance(holder, list):
         holder.append(holder[key])
     elif way == 3:
@@ -92,7 +93,7 @@ def spoil(rng: Random, value: Any) -> None:
         if at in other if isinstance(other, dict) else at < len(other):
             holder[key] = json.loads(json.dumps(other[at]))
     else:
-        holder[key] = rng.choice(VALUES)
+        holder[key] = deepcopy(rng.choice(VALUES))
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
