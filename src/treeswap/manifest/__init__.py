@@ -66,7 +66,7 @@ class Directory(NamedTuple):
             raise Damaged("a manifest is damaged", cause=error) from error
 
     def looks(self) -> dict[Bytes, text.Look]:
-        """What can be seen of each without reading it, by name. `Damaged` as `entries`."""
+        """What shows of each without reading it, by name. `Damaged` as `entries`, and for what is of no usual kind."""
         try:
             return text.looks_in(self.lines, _heads)
         except (ValueError, KeyError) as error:

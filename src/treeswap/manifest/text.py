@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping
 
 from .entry import ORIGINS, Entry
@@ -144,17 +145,22 @@ def entries_in(lines: bytes, heads: Heads) -> dict[bytes, Entry]:
     return entries
 
 
-Look = tuple[Head, int, int]
-"""The fields of an entry that show without reading: what they have in common with others, size, and mtime in ns."""
+Look = tuple[int, int | None, int | None, int, int]
+"""What shows of an entry without reading it: `st_mode`, uid, gid, size, and mtime in ns."""
+_FORMATS = {"d": stat.S_IFDIR, "f": stat.S_IFREG, "l": stat.S_IFLNK}
 
 
 def looks_in(lines: bytes, heads: Heads) -> dict[bytes, Look]:
     """What the entries of a directory look like, by name: quicker than reading them whole. `ValueError` or `KeyError`
-    for what is no line."""
-    looks = {}
+    for what is no line, or cannot be told by looking."""
+    looks: dict[bytes, Look] = {}
+    common: dict[bytes, tuple[int, int | None, int | None]] = {}
     for line in lines.split(b"\n") if lines else ():
         head, size, mtime_ns, _, name = line.rsplit(b"\t", 4)
-        looks[unescaped(name)] = (heads[head], int(size), int(mtime_ns))
+        if head not in common:
+            kind, mode, uid, gid, _, _ = heads[head]
+            common[head] = (_FORMATS[kind] | mode, uid, gid)
+        looks[unescaped(name)] = (*common[head], int(size), int(mtime_ns))
     return looks
 
 

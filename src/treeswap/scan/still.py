@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import stat
 from collections import defaultdict
+from operator import attrgetter
 from pathlib import Path
 
 from treeswap.errors import Damaged
 from treeswap.manifest import Directory, Entry, Manifest
-from treeswap.manifest.text import Head
 
 from .descent import Listing, open_root, walk
 
 
 def as_sealed(directory: Path, manifest: Manifest) -> set[int] | None:
     """The inodes of the directories of a version, if it holds just what its manifest says, each with its kind, size,
-    time, mode and owner; None if not.
+    time, mode and owner; None if not, and where owners are not kept.
 
     What was changed and given its old time again shows in reading only.
     """
@@ -44,15 +44,18 @@ def _holds(listing: Listing, sealed: Directory, directories: set[bytes]) -> bool
     if len(listing.entries) != len(looks) + len(directories):
         return False
     for name, found in listing.entries:
-        if found.is_dir(follow_symlinks=False):
-            if name not in directories:
+        look = looks.get(name)
+        if look is not None:
+            if _look(found.stat(follow_symlinks=False)) != look:
                 return False
+        elif name in directories and found.is_dir(follow_symlinks=False):
             listing.enter.append(name)
         else:
-            look = looks.get(name)
-            if look is None or not _looks(found.stat(follow_symlinks=False), *look):
-                return False
+            return False
     return True
+
+
+_look = attrgetter("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns")
 
 
 def kind_of(status: os.stat_result) -> str:
@@ -66,17 +69,11 @@ def kind_of(status: os.stat_result) -> str:
 
 def has_status(status: os.stat_result, sealed: Entry) -> bool:
     """Whether something is, by its status, what a manifest says."""
-    head = (*sealed[:4], sealed.xattrs, sealed.origin)
-    return _looks(status, head, status.st_size if sealed.kind == "d" else sealed.size, sealed.mtime_ns)
-
-
-def _looks(status: os.stat_result, head: Head, size: int, mtime_ns: int) -> bool:
-    kind, mode, uid, gid, _, _ = head
     return (
-        status.st_mtime_ns == mtime_ns
-        and status.st_size == size
-        and stat.S_IMODE(status.st_mode) == mode
-        and kind_of(status) == kind
-        and status.st_uid == (os.geteuid() if uid is None else uid)
-        and gid in (None, status.st_gid)
+        status.st_mtime_ns == sealed.mtime_ns
+        and stat.S_IMODE(status.st_mode) == sealed.mode
+        and (status.st_size == sealed.size or sealed.kind == "d")
+        and kind_of(status) == sealed.kind
+        and status.st_uid == (os.geteuid() if sealed.uid is None else sealed.uid)
+        and sealed.gid in (None, status.st_gid)
     )
