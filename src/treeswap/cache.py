@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from . import durable
 from .envelope import contents
-from .manifest import escaped, unescaped
+from .manifest import escaped, text, unescaped
 
 _HEADER = b"treeswap cache 1\n"
 _CHECKSUM = b"sha256 "
@@ -148,15 +148,12 @@ def status_text(status: os.stat_result) -> bytes:
 
 
 def _parsed(data: bytes, key: bytes) -> dict[bytes, KnownDirectory]:
-    body, _, checksum = data.rpartition(b"\n" + _CHECKSUM)
-    if checksum != hashlib.sha256(body + b"\n").hexdigest().encode() + b"\n":
-        raise ValueError("a damaged cache")
-    head, *sections = body.split(b"\nd\t")
-    if head != _HEADER + key:
+    end = text.checked(data, _CHECKSUM)
+    head = _HEADER + key + b"\n"
+    if not data.startswith(head):
         raise ValueError("not a cache of this source under these settings")
     known = {}
-    for section in sections:
-        line, _, lines = section.partition(b"\n")
+    for line, lines in text.sections(data, len(head), end):
         signed, digest, xattrs, path = line.split(b"\t")
         known[unescaped(path)] = KnownDirectory(signed, digest, _hash(xattrs, empty=True).decode(), lines)
     return known

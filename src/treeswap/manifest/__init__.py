@@ -147,7 +147,7 @@ class Manifest:
     def load(cls, data: Bytes, what: str) -> Manifest:
         """The manifest that was dumped as `data`. `Damaged` and `NewerFormat` name it as `what`."""
         try:
-            return cls(_directories(_checked(data, what)))
+            return cls(_directories(data, what))
         except ValueError as error:
             raise Damaged(f"{what} is damaged", cause=error) from error
 
@@ -175,12 +175,9 @@ def _unlike(manifest: Manifest, other: Manifest) -> dict[bytes, Entry]:
 # ---------------------------------------------------------------- reading
 
 
-def _checked(data: bytes, what: str) -> bytes:
-    """The text between header and checksum, after both were looked at."""
-    body, mark, checksum = data.rpartition(b"\n" + _CHECKSUM)
-    if not mark or checksum != hashlib.sha256(body + b"\n").hexdigest().encode() + b"\n":
-        raise ValueError("its checksum does not fit, or its end is missing")
-    header, _, rest = body.partition(b"\n")
+def _directories(data: bytes, what: str) -> dict[bytes, Directory]:
+    end = text.checked(data, _CHECKSUM)
+    header, _, _ = data[:64].partition(b"\n")
     number = header.removeprefix(_HEADER)
     if not (header.startswith(_HEADER) and number.isdigit()):
         raise ValueError("it does not begin like a manifest")
@@ -189,25 +186,19 @@ def _checked(data: bytes, what: str) -> bytes:
             f"{what} has format {int(number)}, and this treeswap reads up to {FORMAT}",
             hint="use the treeswap that made it, or a newer one",
         )
-    return rest
-
-
-def _directories(body: bytes) -> dict[bytes, Directory]:
     directories: dict[bytes, Directory] = {}
     last = None
-    # No name has a newline as it is written, so that this is where a directory's lines begin, and nowhere else.
-    for number, section in enumerate((b"\n" + body).split(b"\nd\t")[1:], 1):
-        line, _, lines = section.partition(b"\n")
+    for count, (line, lines) in enumerate(text.sections(data, len(header) + 1, end), 1):
         try:
             path, directory = _directory(line, lines)
         except (ValueError, KeyError) as error:
-            raise ValueError(f"the line of directory {number} is none") from error
+            raise ValueError(f"the line of directory {count} is none") from error
         if (last is not None and path <= last) or not _has_place(path, directories):
-            raise ValueError(f"directory {number} cannot be one of this tree")
+            raise ValueError(f"directory {count} cannot be one of this tree")
         directories[path] = directory
         last = path
-    if b"" not in directories or not (b"\n" + body).startswith(b"\nd\t"):
-        raise ValueError("it does not begin with the tree itself")
+    if b"" not in directories:
+        raise ValueError("it has no entry for the tree itself")
     return directories
 
 

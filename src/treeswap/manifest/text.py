@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from .entry import ORIGINS, Entry
 
@@ -80,6 +80,31 @@ def lines_of(entries: Mapping[bytes, Entry]) -> tuple[bytes, bytes, int]:
 
 
 # ---------------------------------------------------------------- reading
+
+
+def sections(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+    """Each directory's line, without its kind, and the lines that follow it, from a text of which this part has nothing
+    else. No name has a newline as it is written, so that this is where a directory begins, and nowhere else.
+    `ValueError` where it does not begin so. Nothing is copied twice: there may be a hundred megabytes of it."""
+    while start < end:
+        if not data.startswith(b"d\t", start):
+            raise ValueError("it does not begin with a directory")
+        stop = data.find(b"\nd\t", start, end)
+        stop = end - 1 if stop < 0 else stop
+        line_end = data.find(b"\n", start, stop)
+        line_end = stop if line_end < 0 else line_end
+        yield data[start + 2 : line_end], data[line_end + 1 : stop]
+        start = stop + 1
+
+
+def checked(data: bytes, mark: bytes) -> int:
+    """Where the last line of a file begins, which is this mark and the SHA-256 in hex of all before it. `ValueError` if
+    it is another one."""
+    end = data.rfind(b"\n" + mark) + 1
+    if not end or data[end + len(mark) :] != hashlib.sha256(memoryview(data)[:end]).hexdigest().encode() + b"\n":
+        raise ValueError("its checksum does not fit, or its end is missing")
+    return end
+
 
 Head = tuple[str, int, int | None, int | None, str, str]
 """Kind, mode, uid, gid, xattrs and origin."""
