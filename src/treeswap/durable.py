@@ -109,6 +109,11 @@ def append(fd: int, data: bytes) -> None:
     os.fsync(fd)
 
 
+def append_loosely(fd: int, data: bytes) -> None:
+    """As `append`, but not durable by itself; an `append` that follows makes it so."""
+    write_all(fd, data)
+
+
 def cut(fd: int, length: int) -> None:
     """Cuts an open file to `length` bytes. Not durable by itself; an `append` that follows makes it so."""
     os.ftruncate(fd, length)

@@ -53,6 +53,13 @@ class Journal:
 
     def append(self, event: str, **details: Any) -> int:
         """Adds one event, durable, and gives its number (from 1)."""
+        return self._append(durable.append, event, details)
+
+    def append_loosely(self, event: str, **details: Any) -> None:
+        """Adds one event that may be lost with the power; the next `append` makes it durable."""
+        self._append(durable.append_loosely, event, details)
+
+    def _append(self, append: Callable[[int, bytes], None], event: str, details: dict[str, Any]) -> int:
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
         try:
             data = _all_of(fd)
@@ -64,7 +71,7 @@ class Journal:
                 data = data[:whole]
             line = {"at": time_text(self._clock()), "event": event, "by": self._by, **details}
             try:
-                durable.append(fd, seal(line))
+                append(fd, seal(line))
             except OSError:
                 # An event that was told as failed must not be found later.
                 with suppress(OSError):

@@ -175,9 +175,9 @@ def bring(core: Core, found: Iterable[Coming], *, leave_behind: bool = False, se
 
 def announce(core: Core, found: Iterable[Coming]) -> None:
     """Journals which of these are about to be made: until a release with a link to it was served, such a copy was
-    written to by nobody. Under `switch.lock`."""
+    written to by nobody. Lost with the power, that is a person's to decide. Under `switch.lock`."""
     for one in missing(found):
-        core.ground.journal.append("copied", tree=one.tree, path=one.path)
+        core.ground.journal.append_loosely("copied", tree=one.tree, path=one.path)
 
 
 def missing(found: Iterable[Coming]) -> list[Coming]:
