@@ -281,9 +281,14 @@ class Storm:
     def _listen(self) -> None:
         """Takes in what readers have told."""
         data = os.pread(self._told_fd, os.fstat(self._told_fd).st_size - self._heard, self._heard)
-        self._heard += len(data)
-        for line in data.splitlines():
-            said = json.loads(line)
+        whole = data[: data.rfind(b"\n") + 1]
+        self._heard += len(whole)
+        for line in filter(None, whole.splitlines()):
+            try:
+                said = json.loads(line)
+            except ValueError:  # it was killed half-way; one that ends by itself is an error of its own
+                self.figures.counts["cut short while telling"] += 1
+                continue
             if "broken" in said:
                 raise Broken("readers see one whole release", said["broken"])
             self.figures.counts.update(said.get("counts", {}))

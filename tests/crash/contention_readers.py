@@ -50,7 +50,8 @@ class Teller:
         self._tell(broken=what)
 
     def _tell(self, **what: object) -> None:
-        os.write(self._fd, f"{json.dumps(what)}\n".encode())
+        # The first line break ends what another left half-written when it was killed.
+        os.write(self._fd, f"\n{json.dumps(what)}\n".encode())
 
 
 def plain(public: Mapping[str, Path], grace: float, told: Teller, is_there: Callable[[str], bool]) -> int:

@@ -30,11 +30,10 @@ _TESTS = Path(__file__).resolve().parent.parent
 _ENVIRON = {**os.environ, "PYTHONPATH": f"{_TESTS}:{Path(treeswap.__file__).resolve().parent.parent}"}
 _COMMANDS = 900 if is_full() else 110
 """In each storm. One takes 40 ms of a core, its readers included."""
-_ENOUGH = {
-    **dict.fromkeys(("copy", "rollback", "switch"), 5),
-    **dict.fromkeys(("deploy", "stage", "rollback ID", "prune", "adopt", "unadopt", "verify", "status"), 1),
-}
-"""How many commands of each kind have to end well, in all variants together, for the storms to have been some."""
+_SOME = ("deploy", "stage", "rollback ID", "prune", "adopt", "unadopt", "verify", "status")
+_ENOUGH = {**dict.fromkeys(("copy", "rollback", "switch"), 3), **dict.fromkeys(_SOME if is_full() else (), 3)}
+"""How many commands of each kind have to end well, in all variants together, for the storms to have been some. Where
+they are short, most find the lock taken, and a kind that is given seldom may do so each time."""
 
 
 def _storms() -> list[int]:
