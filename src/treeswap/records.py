@@ -18,6 +18,7 @@ from . import durable
 from .envelope import contents, count_of, seal, table_of, text_of, texts_of, time_of, time_text, truth_of, unseal
 from .errors import Damaged, NewerFormat, NotASite, UsageError
 from .layout import Layout
+from .process import Process
 from .release import Record, ReleaseId, Settings, Tree, Version, inside, tree_name
 
 if TYPE_CHECKING:
@@ -214,14 +215,27 @@ def _tree(value: dict[str, Any]) -> Tree:
 
 
 def _settings(value: dict[str, Any]) -> Settings:
-    grace = value["grace"]
-    if isinstance(grace, bool) or not isinstance(grace, int | float) or not 0 <= grace < math.inf:
-        raise ValueError(f"{grace!r:.80} are no seconds")
     return Settings(
         keep_releases=count_of(value["keep_releases"]),
-        grace=float(grace),
+        grace=_seconds(value["grace"]),
         group=_maybe(text_of, value["group"]),
         after_switch=texts_of(value["after_switch"]),
+        processes=_processes(value.get("processes", [])),
+        process_manager=text_of(value.get("process_manager", "auto")),
+        confirm_url=_maybe(text_of, value.get("confirm_url")),
+        keep_warm=_seconds(value.get("keep_warm", 0)),
+    )
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{value!r:.80} are no seconds")
+    return float(value)
+
+
+def _processes(value: object) -> tuple[Process, ...]:
+    return tuple(
+        _by_name([Process.of_data(process) for process in _list(value)], lambda process: process.name).values()
     )
 
 
@@ -237,6 +251,8 @@ def _record(value: dict[str, Any]) -> Record:
         repeats=_maybe(ReleaseId.parse, value["repeats"]),
         run=_maybe(ReleaseId.parse, value["run"]),
         adopts=_maybe(ReleaseId.parse, value["adopts"]),
+        processes=_processes(value.get("processes", [])),
+        process_manager=_maybe(text_of, value.get("process_manager")),
     )
 
 
@@ -266,7 +282,7 @@ def _bytes(record: Record) -> bytes:
 def _by_name(values: list[T], name: Callable[[T], str]) -> dict[str, T]:
     named = {name(value): value for value in values}
     if len(named) < len(values):
-        raise ValueError("it names a tree twice")
+        raise ValueError("it names something twice")
     return named
 
 

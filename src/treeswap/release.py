@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .errors import Damaged, UsageError
+from .process import Process
 
 RESERVED_NAMES = frozenset({"run", "REVISION"})
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -85,12 +86,20 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for a whole site. The only place where these defaults are written."""
+    """What holds for a whole site. The only place where these defaults are written.
+
+    `process_manager` is `auto`, `systemd`, `systemd-user` or `supervisor`. `confirm_url` is what is asked after a
+    switch which release is served. For `keep_warm` seconds the processes of the release that was left last stay.
+    """
 
     keep_releases: int = 5
     grace: float = 60.0
     group: str | None = None
     after_switch: tuple[str, ...] = ()
+    processes: tuple[Process, ...] = ()
+    process_manager: str = "auto"
+    confirm_url: str | None = None
+    keep_warm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +127,7 @@ class Record:
 
     `kind` is `deployed` or `adopted`. `repeats` names an older release whose versions this one has again. `run` is the
     release whose `run/ID` its own `run` leads to. `adopts` is an id reserved for a release of the live directories that
-    are still to be adopted when this one is switched to.
+    are still to be adopted when this one is switched to. `processes` are run by the manager of that name.
     """
 
     id: ReleaseId
@@ -131,6 +140,8 @@ class Record:
     repeats: ReleaseId | None = None
     run: ReleaseId | None = None
     adopts: ReleaseId | None = None
+    processes: tuple[Process, ...] = ()
+    process_manager: str | None = None
 
     @property
     def stands_for(self) -> ReleaseId:

@@ -15,6 +15,7 @@ from treeswap.config import toml
 from treeswap.config.excludes import excluding
 from treeswap.config.values import duration, duration_text, expand
 from treeswap.errors import ConfigError, UsageError
+from treeswap.process import Process
 from treeswap.release import Settings, Tree
 from treeswap.site import Site
 
@@ -277,3 +278,62 @@ def test_a_pattern_that_means_nothing() -> None:
 )
 def test_what_is_beyond_all_measure_is_refused(tmp_path: Path, text: str) -> None:
     refused(tmp_path, text)
+
+
+# ---------------------------------------------------------------- processes
+
+
+def test_processes_and_what_is_said_of_them_all(tmp_path: Path) -> None:
+    full = loaded(
+        tmp_path,
+        """
+        process_manager = "supervisor"
+        confirm_url = "https://example.com:8443/up?x"
+        keep_warm = "10m"
+        [trees.apps]
+        [processes.web]
+        command = "{apps}/run {socket}"
+        tree = "apps"
+        env = { HOME_OF = "${HOME}", PLACE = "${PLACE}/{instance}" }
+        env_files = [".env"]
+        health = "/alive"
+        deploy_timeout = "1m"
+        drain_timeout = 5
+        instances = 2
+        [processes.queue]
+        command = "work"
+        stop = "first"
+        """,
+    )
+    settings = full.settings
+    said = settings.process_manager, settings.confirm_url, settings.keep_warm
+    assert said == ("supervisor", "https://example.com:8443/up?x", 600.0)
+    env = {"HOME_OF": "/home/ann", "PLACE": "/srv/place/{instance}"}
+    web = Process("web", "{apps}/run {socket}", "apps", env, (".env",), "/alive", 60.0, 5.0, 2)
+    assert settings.processes == (web, Process("queue", "work", stop="first"))
+    again = toml.dumps(toml.as_table(full.name, full.deploy_to, settings, full.trees, full.sources))
+    assert loaded(tmp_path, again).settings == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[processes.web]\ntree = 'apps'", "processes.web: has no command"),
+        ("[processes.web]\ncommand = 'x'\ntree = 'app'", "treeswap.toml: processes.web.tree: there is no tree 'app'"),
+        ("[processes.web]\ncommand = 'cd /srv/current/apps'", "names current/"),
+        ("[processes.web]\ncommand = 'x {sokcet}'", "nothing is known as {sokcet}"),
+        ("[processes.web]\ncommand = 'x'\nstop = 'never'", "processes.web.stop: 'never' is not one of first, last"),
+        ("[processes.web]\ncommand = 'x'\ninstances = 0", "processes.web.instances: must be at least 1"),
+        ("[processes.web]\ncommand = 'x'\nenv = { A = 1 }", "processes.web.env.A: must be a text"),
+        ("[processes.web]\ncommand = 'x'\ndrain_timeout = 'soon'", "processes.web.drain_timeout: 'soon' is not a dur"),
+        ("[processes.web]\ncommand = 'x'\nheatlh = '/'", "did you mean processes.web.health?"),
+        ("[processes.'a b']\ncommand = 'x'", "cannot name a process"),
+        ("health = '/'", "processes.NAME.health"),
+        ("process_manager = 'upstart'", "process_manager: 'upstart' is not one of auto, systemd"),
+        ("confirm_url = 'example.com/up'", "confirm_url: 'example.com/up' is no URL"),
+        ("confirm_url = 'http://[::1'", "is no URL"),
+        ("keep_warm = 'long'", "keep_warm: 'long' is not a duration"),
+    ],
+)
+def test_processes_that_cannot_be(tmp_path: Path, text: str, told: str) -> None:
+    assert told in refused(tmp_path, f"{text}\n[trees.apps]\n")

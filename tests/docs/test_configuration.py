@@ -12,6 +12,7 @@ import pytest
 from treeswap import config
 from treeswap.config import schema
 from treeswap.config.values import duration
+from treeswap.process import Process
 from treeswap.release import Settings, Tree
 
 from .conftest import BIN
@@ -28,7 +29,7 @@ def keys(shape: Mapping[str, Any], above: str = "") -> Iterator[str]:
         if isinstance(inner, Mapping):
             yield from keys(inner, f"{above}{name}.")
         elif isinstance(inner, schema.Each):
-            if name != "trees":
+            if name not in ("trees", "processes"):
                 yield f"{above}{name}.NAME"
         else:
             yield f"{above}{name}"
@@ -46,6 +47,10 @@ def test_the_keys_of_a_tree_are_told_and_none_invented() -> None:
     assert set(told("Keys of a tree")) == set(keys(schema.TREE))
 
 
+def test_the_keys_of_a_process_are_told_and_none_invented() -> None:
+    assert set(told("Keys of a process")) == set(keys(schema.PROCESS))
+
+
 def test_the_types_are_those_that_are_checked() -> None:
     kinds = {
         schema.TEXT: {"text", "path"},
@@ -54,13 +59,17 @@ def test_the_types_are_those_that_are_checked() -> None:
         schema.DURATION: {"duration"},
     }
     flat = {**schema.ROOT, **{f"commands.{name}": kind for name, kind in schema.ROOT["commands"].items()}}
-    for shape, title in ((flat, "Keys of the site"), (schema.TREE, "Keys of a tree")):
+    of_a_process = {**schema.PROCESS, "env.NAME": schema.PROCESS["env"].shape}
+    tables = (flat, "Keys of the site"), (schema.TREE, "Keys of a tree"), (of_a_process, "Keys of a process")
+    for shape, title in tables:
         for key, (kind, *_) in told(title).items():
             wanted = kinds[shape[key]] if key in shape else {"table"}
             assert kind.split()[0].rstrip(",") in wanted, key
 
 
-@pytest.mark.parametrize("key", ["keep_releases", "grace", "public_paths", "commands.after_switch"])
+@pytest.mark.parametrize(
+    "key", ["keep_releases", "grace", "public_paths", "process_manager", "keep_warm", "commands.after_switch"]
+)
 def test_the_defaults_of_the_site_are_those_of_the_program(key: str) -> None:
     value = tomllib.loads(f"value = {code(told('Keys of the site')[key][1])[0]}")["value"]
     settings = Settings()
@@ -68,15 +77,24 @@ def test_the_defaults_of_the_site_are_those_of_the_program(key: str) -> None:
         "keep_releases": settings.keep_releases,
         "grace": settings.grace,
         "public_paths": config.PUBLIC_PATHS,
+        "process_manager": settings.process_manager,
+        "keep_warm": settings.keep_warm,
         "commands.after_switch": list(settings.after_switch),
     }
-    assert (duration(value) if key == "grace" else value) == defaults[key]
+    assert (duration(value) if key in ("grace", "keep_warm") else value) == defaults[key]
 
 
 @pytest.mark.parametrize("key", ["shared", "exclude", "touch", "ignore"])
 def test_the_defaults_of_a_tree_are_those_of_the_program(key: str) -> None:
     value = tomllib.loads(f"value = {code(told('Keys of a tree')[key][1])[0]}")["value"]
     assert value == list(getattr(Tree("any"), key))
+
+
+@pytest.mark.parametrize("key", ["env_files", "deploy_timeout", "drain_timeout", "instances", "stop"])
+def test_the_defaults_of_a_process_are_those_of_the_program(key: str) -> None:
+    value = tomllib.loads(f"value = {code(told('Keys of a process')[key][1])[0]}")["value"]
+    default = getattr(Process("any", "any"), key)
+    assert (duration(value) if key.endswith("_timeout") else value) == (list(default) if value == [] else default)
 
 
 @pytest.mark.parametrize("block", EXAMPLES, ids=str)

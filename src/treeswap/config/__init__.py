@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from treeswap.errors import ConfigError, UsageError
 from treeswap.release import Settings, Tree, inside, tree_name
 
+from .processes import settings_of
 from .values import duration, expand
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def load(file: Path, env: str | None, environ: Mapping[str, str]) -> Config:
         env=schema.chosen(raw, env),
         name=table.get("name"),
         deploy_to=path("deploy_to", table.get("deploy_to")),
-        settings=_settings(table, wrong),
+        settings=_settings(table, trees, wrong),
         trees={name: tree(name, keys) for name, keys in trees.items()},
         sources={
             name: source
@@ -136,8 +137,8 @@ def _parse(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} has a number or a nesting beyond all measure", cause=error)
 
 
-def _settings(table: Mapping[str, Any], wrong: Any) -> Settings:
-    given: dict[str, Any] = {}
+def _settings(table: Mapping[str, Any], trees: Mapping[str, Any], wrong: Any) -> Settings:
+    given: dict[str, Any] = settings_of(table, trees, wrong)
     if "keep_releases" in table:
         given["keep_releases"] = table["keep_releases"]
         if table["keep_releases"] < 1:

@@ -18,9 +18,9 @@ TEXTS = "a list of texts"
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A table whose keys are names, with a table of this shape under each."""
+    """A table whose keys are names, with a table of this shape, or a value of this type, under each."""
 
-    shape: Mapping[str, Any]
+    shape: Mapping[str, Any] | str
 
 
 TREE: Mapping[str, Any] = {
@@ -32,6 +32,17 @@ TREE: Mapping[str, Any] = {
     "touch": TEXTS,
     "ignore": TEXTS,
 }
+PROCESS: Mapping[str, Any] = {
+    "command": TEXT,
+    "tree": TEXT,
+    "env": Each(TEXT),
+    "env_files": TEXTS,
+    "health": TEXT,
+    "deploy_timeout": DURATION,
+    "drain_timeout": DURATION,
+    "instances": WHOLE,
+    "stop": TEXT,
+}
 OVERRIDABLE: Mapping[str, Any] = {
     "name": TEXT,
     "deploy_to": TEXT,
@@ -39,7 +50,11 @@ OVERRIDABLE: Mapping[str, Any] = {
     "grace": DURATION,
     "group": TEXT,
     "public_paths": TEXT,
+    "process_manager": TEXT,
+    "confirm_url": TEXT,
+    "keep_warm": DURATION,
     "trees": Each(TREE),
+    "processes": Each(PROCESS),
     "commands": {"after_switch": TEXTS},
 }
 ROOT: Mapping[str, Any] = {**OVERRIDABLE, "default_env": TEXT, "env": Each(OVERRIDABLE)}
@@ -117,6 +132,8 @@ def _unknown(file: str, path: str, name: str, parent: str, shape: Mapping[str, A
         hint = f"did you mean {prefix}{near[0]}?"
     elif name in TREE:
         hint = f"{name} belongs to a tree: trees.NAME.{name}"
+    elif name in PROCESS:
+        hint = f"{name} belongs to a process: processes.NAME.{name}"
     elif name in ROOT:
         hint = f"{name} stands at the top of the file"
     else:

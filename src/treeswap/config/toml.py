@@ -12,6 +12,7 @@ from treeswap.errors import UsageError
 from treeswap.release import Settings, Tree
 
 from . import PUBLIC_PATHS
+from .processes import as_tables
 from .values import duration_text
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def as_table(
         "grace": duration_text(settings.grace),
         **_told(group=settings.group),
         "public_paths": PUBLIC_PATHS,
+        **as_tables(settings),
         "trees": {
             tree.name: {
                 **_told(source=sources.get(tree.name), path=tree.path, trees_dir=tree.trees_dir),

@@ -123,7 +123,8 @@ def _settings(
 ) -> Settings:
     if keep is not None and keep < 1:
         raise UsageError("at least one release must be kept", hint="--keep 1")
-    return Settings(
+    return replace(
+        settings,
         keep_releases=settings.keep_releases if keep is None else keep,
         grace=settings.grace if grace is None else grace,
         group=settings.group if group is None else group,
