@@ -18,6 +18,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import errors, outcomes
     from .api import (
+        Command,
         Event,
         Lease,
         Outcome,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Command",
     "Event",
     "Lease",
     "Outcome",

@@ -10,10 +10,11 @@ from .config.excludes import excluding
 from .errors import TreeswapError
 from .lease import Lease
 from .outcomes import Event, Outcome, Plan, Status
-from .release import Record, Release, ReleaseId, Settings, Tree, Version
+from .release import Command, Record, Release, ReleaseId, Settings, Tree, Version
 from .site import Pair, Request
 
 __all__ = [
+    "Command",
     "Event",
     "Lease",
     "Outcome",

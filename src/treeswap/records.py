@@ -19,7 +19,7 @@ from .envelope import contents, count_of, seal, table_of, text_of, texts_of, tim
 from .errors import Damaged, NewerFormat, NotASite, UsageError
 from .layout import Layout
 from .process import Process
-from .release import Record, ReleaseId, Settings, Tree, Version, inside, tree_name
+from .release import Command, Record, ReleaseId, Settings, Tree, Version, inside, tree_name
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -67,7 +67,7 @@ def write_site(layout: Layout, site: SiteFile) -> None:
             {**asdict(tree), "path": _text(tree.path), "trees_dir": _text(tree.trees_dir)}
             for tree in site.trees.values()
         ],
-        "settings": asdict(site.settings),
+        "settings": {**asdict(site.settings), **{list: _commands_told(site.settings, list) for list in _COMMANDS}},
     }
     durable.replace_file(layout.site_json, _readable(value, _site), 0o644)
 
@@ -174,6 +174,8 @@ _NONSENSE = (KeyError, TypeError, ValueError, UsageError)
 _SITE_ID = re.compile(r"[0-9a-f]{32}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KINDS = re.compile(r"deployed|adopted")
+_MAINTENANCE = re.compile(r"auto|manual")
+_COMMANDS = ("build", "migrate", "after_switch", "on_failure")
 
 T = TypeVar("T")
 
@@ -219,7 +221,8 @@ def _settings(value: dict[str, Any]) -> Settings:
         keep_releases=count_of(value["keep_releases"]),
         grace=_seconds(value["grace"]),
         group=_maybe(text_of, value["group"]),
-        after_switch=texts_of(value["after_switch"]),
+        **{list: tuple(_command(command) for command in _items(value.get(list, []))) for list in _COMMANDS},
+        maintenance=_matching(_MAINTENANCE, value.get("maintenance", Settings().maintenance)),
         processes=_processes(value.get("processes", [])),
         process_manager=text_of(value.get("process_manager", "auto")),
         confirm_url=_maybe(text_of, value.get("confirm_url")),
@@ -239,6 +242,28 @@ def _processes(value: object) -> tuple[Process, ...]:
     )
 
 
+def _command(value: object) -> Command:
+    """A text is a command of which nothing else is said."""
+    if isinstance(value, str):
+        return Command(text_of(value))
+    table = table_of(value)
+    return Command(
+        text_of(table["run"]),
+        _maybe(tree_name, table["tree"]),
+        _maybe(texts_of, table["writes"]),
+        truth_of(table["exclusive"]),
+        _maybe(_seconds, table["timeout"]),
+        truth_of(table["local"]),
+        _path(table["directory"]),
+    )
+
+
+def _commands_told(settings: Settings, which: str) -> list[object]:
+    commands: tuple[Command, ...] = getattr(settings, which)
+    told = [{**asdict(command), "directory": _text(command.directory)} for command in commands]
+    return [c.run if c == Command(c.run) else table for c, table in zip(commands, told, strict=True)]
+
+
 def _record(value: dict[str, Any]) -> Record:
     return Record(
         id=ReleaseId.parse(value["id"]),
@@ -253,6 +278,7 @@ def _record(value: dict[str, Any]) -> Record:
         adopts=_maybe(ReleaseId.parse, value["adopts"]),
         processes=_processes(value.get("processes", [])),
         process_manager=_maybe(text_of, value.get("process_manager")),
+        built_by=_maybe(lambda digest: _matching(_SHA256, digest), value.get("built_by")),
     )
 
 
@@ -266,6 +292,7 @@ def _version(value: dict[str, Any]) -> Version:
         bytes=count_of(value["bytes"]),
         trees_dir=_path(value["trees_dir"]),
         adopted=truth_of(value["adopted"]),
+        sourced=_maybe(lambda digest: _matching(_SHA256, digest), value.get("sourced")),
     )
 
 
@@ -287,9 +314,13 @@ def _by_name(values: list[T], name: Callable[[T], str]) -> dict[str, T]:
 
 
 def _list(value: object) -> list[dict[str, Any]]:
+    return [table_of(item) for item in _items(value)]
+
+
+def _items(value: object) -> list[object]:
     if not isinstance(value, list):
         raise ValueError(f"{value!r:.80} is no list")
-    return [table_of(item) for item in value]
+    return value
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> str:

@@ -1,4 +1,4 @@
-"""The values of a site: Tree, Settings, Version, ReleaseId, Record, Release. No disk is touched here."""
+"""The values of a site: Tree, Command, Settings, Version, ReleaseId, Record, Release. No disk is touched here."""
 
 from __future__ import annotations
 
@@ -85,21 +85,44 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """A shell command of the site's own, run in the release's version of `tree` (None: the site's first tree).
+
+    `writes` are what a build may write to: trees, or paths in one (`media/css`); None: its own tree. One that is
+    `local` runs in `directory`, where the configuration is, instead of on the host. An `exclusive` migration runs while
+    the maintenance page is up. `timeout` is in seconds.
+    """
+
+    run: str
+    tree: str | None = None
+    writes: tuple[str, ...] | None = None
+    exclusive: bool = False
+    timeout: float | None = None
+    local: bool = False
+    directory: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What holds for a whole site. The only place where these defaults are written.
 
     `process_manager` is `auto`, `systemd`, `systemd-user` or `supervisor`. `confirm_url` is what is asked after a
     switch which release is served. For `keep_warm` seconds the processes of the release that was left last stay.
+    `maintenance` is `auto`, where the page is put up for exclusive migrations, or `manual`.
     """
 
     keep_releases: int = 5
     grace: float = 60.0
     group: str | None = None
-    after_switch: tuple[str, ...] = ()
+    after_switch: tuple[Command, ...] = ()
     processes: tuple[Process, ...] = ()
     process_manager: str = "auto"
     confirm_url: str | None = None
     keep_warm: float = 0.0
+    build: tuple[Command, ...] = ()
+    migrate: tuple[Command, ...] = ()
+    on_failure: tuple[Command, ...] = ()
+    maintenance: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +131,8 @@ class Version:
 
     `digest` (hex SHA-256) is that of the content, times aside; `manifest` that of the manifest file's bytes. `files`
     counts files and symlinks, `bytes` is the sum of the files' sizes. `trees_dir` is where the version is, if not in
-    SITE. An `adopted` one is a directory that was live: it may have been written to since.
+    SITE. An `adopted` one is a directory that was live: it may have been written to since. `sourced` (None: no build
+    wrote to it) is the SHA-256 of the manifest of what it held before the build.
     """
 
     tree: str
@@ -119,6 +143,7 @@ class Version:
     bytes: int
     trees_dir: Path | None = None
     adopted: bool = False
+    sourced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +152,8 @@ class Record:
 
     `kind` is `deployed` or `adopted`. `repeats` names an older release whose versions this one has again. `run` is the
     release whose `run/ID` its own `run` leads to. `adopts` is an id reserved for a release of the live directories that
-    are still to be adopted when this one is switched to. `processes` are run by the manager of that name.
+    are still to be adopted when this one is switched to. `processes` are run by the manager of that name. `built_by` is
+    the digest of the build commands.
     """
 
     id: ReleaseId
@@ -142,6 +168,7 @@ class Record:
     adopts: ReleaseId | None = None
     processes: tuple[Process, ...] = ()
     process_manager: str | None = None
+    built_by: str | None = None
 
     @property
     def stands_for(self) -> ReleaseId:

@@ -16,7 +16,7 @@ from treeswap.config.excludes import excluding
 from treeswap.config.values import duration, duration_text, expand
 from treeswap.errors import ConfigError, UsageError
 from treeswap.process import Process
-from treeswap.release import Settings, Tree
+from treeswap.release import Command, Settings, Tree
 from treeswap.site import Site
 
 ENVIRON = {"HOME": "/home/ann", "PLACE": "/srv/place"}
@@ -52,6 +52,7 @@ def test_every_key(tmp_path: Path) -> None:
         grace = "5m"
         group = "www"
         public_paths = "links"
+        maintenance = "manual"
         default_env = "a"
         [trees.apps]
         source = "apps/"
@@ -62,12 +63,24 @@ def test_every_key(tmp_path: Path) -> None:
         touch = ["wsgi.py"]
         ignore = []
         [commands]
+        build = ["make", { run = "npm ci", tree = "apps", writes = ["apps/dist/", "apps"], timeout = "2m" }]
+        migrate = [{ run = "migrate", exclusive = true }]
         after_switch = ["echo $HOME ${HOME} $${HOME}"]
+        on_failure = [{ run = "mail", where = "local" }]
         [env.a]
         """,
     )
     assert (full.name, full.deploy_to, full.env) == ("example.com", Path("/home/ann/site"), "a")
-    assert full.settings == Settings(7, 300.0, "www", ("echo $HOME /home/ann ${HOME}",))
+    assert full.settings == Settings(
+        7,
+        300.0,
+        "www",
+        after_switch=(Command("echo $HOME /home/ann ${HOME}"),),
+        build=(Command("make"), Command("npm ci", "apps", ("apps/dist", "apps"), timeout=120.0)),
+        migrate=(Command("migrate", exclusive=True),),
+        on_failure=(Command("mail", local=True, directory=tmp_path),),
+        maintenance="manual",
+    )
     assert full.sources == {"apps": tmp_path / "apps"}
     assert full.trees == {
         "apps": Tree(
@@ -113,6 +126,7 @@ def test_an_environment_overrides_any_key_and_no_other(tmp_path: Path) -> None:
     [
         ("nmae = 'x'", "nmae", "did you mean name?"),
         ("[trees.apps]\nsorce = 'x'", "trees.apps.sorce", "did you mean trees.apps.source?"),
+        ("[commands]\nbuild = [{ rum = 'x' }]", "commands.build[0].rum", "did you mean commands.build[0].run?"),
         ("[commands]\nafter_swich = []", "commands.after_swich", "did you mean commands.after_switch?"),
         ("[env.p.trees.apps]\npth = 'x'", "env.p.trees.apps.pth", "did you mean env.p.trees.apps.path?"),
         ("shared = []", "shared", "trees.NAME.shared"),
@@ -175,6 +189,28 @@ def test_where_the_site_is(tmp_path: Path) -> None:
         loaded(tmp_path, "[trees.apps]").site()
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "problem"),
+    [
+        ("[commands]\nbuild = [1]", "commands.build", "must be a list of commands"),
+        ("[commands]\nbuild = [{ run = 1 }]", "commands.build[0].run", "must be a text"),
+        ("[commands]\nmigrate = [{ run = 'x', exclusive = 1 }]", "migrate[0].exclusive", "must be true or false"),
+        ("[commands]\nbuild = ['a', { writes = [] }]", "commands.build[1]", "must say what to run"),
+        ("[commands]\nbuild = [{ run = 'x', tree = 'y' }]", "commands.build[0].tree", "there is no tree 'y'"),
+        ("[commands]\nbuild = [{ run = 'x', writes = ['y/z'] }]", "commands.build[0].writes", "there is no tree 'y'"),
+        ("[commands]\nbuild = [{ run = 'x', exclusive = true }]", "exclusive", "belongs to the commands of commands.m"),
+        ("[commands]\nmigrate = [{ run = 'x', writes = [] }]", "writes", "belongs to the commands of commands.build"),
+        ("[commands]\nbuild = [{ run = 'x', where = 'here' }]", "commands.build[0].where", 'must be "host" or "local"'),
+        ("[commands]\nbuild = [{ run = 'x', timeout = 'y' }]", "commands.build[0].timeout", "is not a duration"),
+        ("[commands]\nbuild = [{ run = 'x', where = 'local', writes = [] }]", "writes", "in no tree"),
+        ("maintenance = 'on'", "maintenance", "must be one of auto, manual"),
+    ],
+)
+def test_a_command_that_makes_no_sense_is_named(tmp_path: Path, text: str, key: str, problem: str) -> None:
+    told = refused(tmp_path, text)
+    assert key in told and problem in told
+
+
 def test_a_request_has_every_tree_and_what_was_agreed_to(tmp_path: Path) -> None:
     made = loaded(tmp_path, "name = 'n'\n[trees.apps]\nsource = 'a'\n[trees.conf]")
     request = made.request(adopt=True, label="v1")
@@ -185,7 +221,16 @@ def test_a_request_has_every_tree_and_what_was_agreed_to(tmp_path: Path) -> None
 
 def test_a_site_written_out_reads_the_same(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    remembered = Settings(9, 90.0, None, ("echo ${X} 'a' \"b\"\ttab\x7f",))
+    remembered = Settings(
+        9,
+        90.0,
+        None,
+        after_switch=(Command("echo ${X} 'a' \"b\"\ttab\x7f"),),
+        build=(Command("make {apps}", "dot.ted", ("apps/out", "dot.ted"), timeout=90.0), Command("lint", writes=())),
+        migrate=(Command("migrate", exclusive=True),),
+        on_failure=(Command("mail", local=True, directory=tmp_path),),
+        maintenance="manual",
+    )
     trees = {
         "apps": Tree("apps", tmp_path / "apps", None, ("up/",), ("*.pyc",), ("w.py",), ("x",)),
         "dot.ted": Tree("dot.ted"),

@@ -57,18 +57,29 @@ def test_the_types_are_those_that_are_checked() -> None:
         schema.TEXTS: {"list"},
         schema.WHOLE: {"whole"},
         schema.DURATION: {"duration"},
+        schema.TRUTH: {"true"},
+        schema.COMMANDS: {"list"},
     }
     flat = {**schema.ROOT, **{f"commands.{name}": kind for name, kind in schema.ROOT["commands"].items()}}
     of_a_process = {**schema.PROCESS, "env.NAME": schema.PROCESS["env"].shape}
-    tables = (flat, "Keys of the site"), (schema.TREE, "Keys of a tree"), (of_a_process, "Keys of a process")
-    for shape, title in tables:
+    site, tree = (flat, "Keys of the site"), (schema.TREE, "Keys of a tree")
+    for shape, title in (site, tree, (of_a_process, "Keys of a process"), (schema.COMMAND, "Keys of a command")):
         for key, (kind, *_) in told(title).items():
             wanted = kinds[shape[key]] if key in shape else {"table"}
             assert kind.split()[0].rstrip(",") in wanted, key
 
 
 @pytest.mark.parametrize(
-    "key", ["keep_releases", "grace", "public_paths", "process_manager", "keep_warm", "commands.after_switch"]
+    "key",
+    [
+        "keep_releases",
+        "grace",
+        "public_paths",
+        "maintenance",
+        "process_manager",
+        "keep_warm",
+        *(f"commands.{which}" for which in schema.ROOT["commands"]),
+    ],
 )
 def test_the_defaults_of_the_site_are_those_of_the_program(key: str) -> None:
     value = tomllib.loads(f"value = {code(told('Keys of the site')[key][1])[0]}")["value"]
@@ -79,7 +90,8 @@ def test_the_defaults_of_the_site_are_those_of_the_program(key: str) -> None:
         "public_paths": config.PUBLIC_PATHS,
         "process_manager": settings.process_manager,
         "keep_warm": settings.keep_warm,
-        "commands.after_switch": list(settings.after_switch),
+        "maintenance": settings.maintenance,
+        **{f"commands.{which}": list(getattr(settings, which)) for which in schema.ROOT["commands"]},
     }
     assert (duration(value) if key in ("grace", "keep_warm") else value) == defaults[key]
 

@@ -17,7 +17,7 @@ from treeswap.errors import DestinationRefused, NotASite, PlaceRefused, UsageErr
 from treeswap.layout import Layout, id_in, lies_in, site_of_public_text
 from treeswap.manifest import Entry, Manifest
 from treeswap.records import Records, SiteFile, read_site, write_site
-from treeswap.release import Record, ReleaseId, Settings, Tree, Version
+from treeswap.release import Command, Record, ReleaseId, Settings, Tree, Version
 
 ID = ReleaseId("20261122180102")
 
@@ -132,9 +132,21 @@ def test_a_manifest_comes_back_only_if_it_is_the_sealed_one(layout: Layout) -> N
         records.manifest(version)
 
 
+SETTINGS = Settings(
+    keep_releases=3,
+    grace=5.5,
+    group="web",
+    after_switch=(Command("true"), Command("date", tree="apps")),
+    build=(Command("make", "apps", ("apps/out", "conf"), timeout=2.5),),
+    migrate=(Command("migrate", exclusive=True),),
+    on_failure=(Command("mail", local=True, directory=Path("/home/ann")),),
+    maintenance="manual",
+)
+
+
 def test_site_json_comes_back_as_it_was(layout: Layout) -> None:
     tree = Tree("apps", Path("/srv/apps"), Path("/mnt/t"), ("up/", ".env"), ("*.pyc",), ("wsgi.py",), ("cache",))
-    site = SiteFile(32 * "a", "example.com", {"apps": tree, "conf": Tree("conf")}, Settings(3, 5.5, "web", ("true",)))
+    site = SiteFile(32 * "a", "example.com", {"apps": tree, "conf": Tree("conf")}, SETTINGS)
     with pytest.raises(NotASite):
         read_site(layout)
     write_site(layout, site)

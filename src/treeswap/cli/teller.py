@@ -33,7 +33,10 @@ class Teller:
             self.note(event.note)
         if self._flags.hushed:
             return
-        if event.total is not None and sys.stderr.isatty() and time.monotonic() - self._started > PATIENCE:
+        if event.line is not None:
+            if self._flags.verbose:
+                self.tell(words.printable(f"  {event.line}"))
+        elif event.total is not None and sys.stderr.isatty() and time.monotonic() - self._started > PATIENCE:
             self._draw(event)
         elif self._flags.verbose and event.total is None and not event.note:
             self.note(" ".join(filter(None, (event.step, event.tree))))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from treeswap.errors import ConfigError, UsageError
 from treeswap.release import Settings, Tree, inside, tree_name
 
+from .commands import Wrong, parsed
 from .processes import settings_of
 from .values import duration, expand
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 PUBLIC_PATHS = "links"
 """What public paths are, and the only thing that they can be."""
+MAINTENANCE = ("auto", "manual")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +106,16 @@ def load(file: Path, env: str | None, environ: Mapping[str, str]) -> Config:
         )
 
     trees = table.get("trees", {})
+    commands = {
+        which: parsed(told, f"commands.{which}", directory, trees, wrong)
+        for which, told in table.get("commands", {}).items()
+    }
     return Config(
         file=file,
         env=schema.chosen(raw, env),
         name=table.get("name"),
         deploy_to=path("deploy_to", table.get("deploy_to")),
-        settings=_settings(table, trees, wrong),
+        settings=_settings(table, trees, commands, wrong),
         trees={name: tree(name, keys) for name, keys in trees.items()},
         sources={
             name: source
@@ -137,8 +143,10 @@ def _parse(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} has a number or a nesting beyond all measure", cause=error)
 
 
-def _settings(table: Mapping[str, Any], trees: Mapping[str, Any], wrong: Any) -> Settings:
-    given: dict[str, Any] = settings_of(table, trees, wrong)
+def _settings(
+    table: Mapping[str, Any], trees: Mapping[str, Any], commands: Mapping[str, Any], wrong: Wrong
+) -> Settings:
+    given: dict[str, Any] = {**settings_of(table, trees, wrong), **commands}
     if "keep_releases" in table:
         given["keep_releases"] = table["keep_releases"]
         if table["keep_releases"] < 1:
@@ -152,6 +160,8 @@ def _settings(table: Mapping[str, Any], trees: Mapping[str, Any], wrong: Any) ->
         raise wrong("public_paths", f'{table["public_paths"]!r} is not supported; it must be "{PUBLIC_PATHS}"')
     if "group" in table:
         given["group"] = table["group"]
-    if "after_switch" in table.get("commands", {}):
-        given["after_switch"] = tuple(table["commands"]["after_switch"])
+    if "maintenance" in table:
+        given["maintenance"] = table["maintenance"]
+        if table["maintenance"] not in MAINTENANCE:
+            raise wrong("maintenance", f"must be one of {', '.join(MAINTENANCE)}, not {table['maintenance']!r}")
     return Settings(**given)

@@ -14,6 +14,8 @@ TEXT = "a text"
 WHOLE = "a whole number"
 DURATION = 'a number of seconds or a text like "60s"'
 TEXTS = "a list of texts"
+TRUTH = "true or false"
+COMMANDS = 'a list of commands: texts, or tables such as { run = "make" }'
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ PROCESS: Mapping[str, Any] = {
     "instances": WHOLE,
     "stop": TEXT,
 }
+COMMAND: Mapping[str, Any] = {
+    "run": TEXT,
+    "tree": TEXT,
+    "writes": TEXTS,
+    "where": TEXT,
+    "exclusive": TRUTH,
+    "timeout": DURATION,
+}
 OVERRIDABLE: Mapping[str, Any] = {
     "name": TEXT,
     "deploy_to": TEXT,
@@ -53,9 +63,10 @@ OVERRIDABLE: Mapping[str, Any] = {
     "process_manager": TEXT,
     "confirm_url": TEXT,
     "keep_warm": DURATION,
+    "maintenance": TEXT,
     "trees": Each(TREE),
     "processes": Each(PROCESS),
-    "commands": {"after_switch": TEXTS},
+    "commands": {"build": COMMANDS, "migrate": COMMANDS, "after_switch": COMMANDS, "on_failure": COMMANDS},
 }
 ROOT: Mapping[str, Any] = {**OVERRIDABLE, "default_env": TEXT, "env": Each(OVERRIDABLE)}
 
@@ -69,6 +80,8 @@ def check(table: Any, shape: Any, file: str, key: str = "") -> None:
             raise ConfigError(f"{file}: {key}: must be {shape}, not {_described(table)}")
         if any("\0" in text for text in (table if isinstance(table, list) else [table]) if isinstance(text, str)):
             raise ConfigError(f"{file}: {key}: must not contain a NUL")
+        for number, item in enumerate(table if shape == COMMANDS else []):
+            check(item, TEXT if isinstance(item, str) else COMMAND, file, f"{key}[{number}]")
         return
     if not isinstance(table, dict):
         raise ConfigError(f"{file}: {key}: must be a table, not {_described(table)}")
@@ -114,6 +127,10 @@ def _fits(value: Any, kind: str) -> bool:
         return isinstance(value, str)
     if kind == TEXTS:
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if kind == COMMANDS:
+        return isinstance(value, list) and all(isinstance(item, str | dict) for item in value)
+    if kind == TRUTH:
+        return isinstance(value, bool)
     number = isinstance(value, int) and not isinstance(value, bool)
     return number if kind == WHOLE else number or isinstance(value, float | str)
 

@@ -12,6 +12,7 @@ from treeswap.errors import UsageError
 from treeswap.release import Settings, Tree
 
 from . import PUBLIC_PATHS
+from .commands import as_told
 from .processes import as_tables
 from .values import duration_text
 
@@ -36,6 +37,7 @@ def as_table(
         **_told(group=settings.group),
         "public_paths": PUBLIC_PATHS,
         **as_tables(settings),
+        "maintenance": settings.maintenance,
         "trees": {
             tree.name: {
                 **_told(source=sources.get(tree.name), path=tree.path, trees_dir=tree.trees_dir),
@@ -46,7 +48,10 @@ def as_table(
             }
             for tree in trees.values()
         },
-        "commands": {"after_switch": list(settings.after_switch)},
+        "commands": {
+            which: [as_told(command) for command in getattr(settings, which)]
+            for which in ("build", "migrate", "after_switch", "on_failure")
+        },
     }
 
 
@@ -86,6 +91,8 @@ def _value(value: Any) -> str:
         return _text(value.replace("${", "$${"))
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(name)} = {_value(item)}" for name, item in value.items()) + " }"
     return json.dumps(value)
 
 

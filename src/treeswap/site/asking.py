@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from treeswap import places
 from treeswap.errors import UsageError
-from treeswap.release import Settings, Tree, tree_name
+from treeswap.release import Command, Settings, Tree, tree_name
 
 from .core import Core
 from .request import Pair, Request
@@ -128,5 +128,5 @@ def _settings(
         keep_releases=settings.keep_releases if keep is None else keep,
         grace=settings.grace if grace is None else grace,
         group=settings.group if group is None else group,
-        after_switch=tuple(after) or settings.after_switch,
+        after_switch=tuple(Command(run) for run in after) or settings.after_switch,
     )

@@ -32,7 +32,7 @@ def plan_of(core: Core, work: Work, *, switch: bool = True) -> Plan:
         if switch:
             steps += adoption_steps(work)
             steps.append(f"switch {core.layout.current} to it")
-            steps += [f"run: {command}" for command in work.site.settings.after_switch]
+            steps += [f"run: {command.run}" for command in work.site.settings.after_switch]
             steps.append(f"prune down to {work.site.settings.keep_releases} releases")
     nothing = ("nothing: every tree equals the current release's",)
     return Plan(tuple(steps) or nothing, work.changes, core.root, tuple(trees))

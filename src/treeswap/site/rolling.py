@@ -237,5 +237,5 @@ def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]
 
 
 def _steps(core: Core, target: Record, current: ReleaseId | None) -> tuple[str, ...]:
-    after = tuple(f"run: {command}" for command in core.settings.after_switch)
+    after = tuple(f"run: {command.run}" for command in core.settings.after_switch)
     return (f"switch {core.layout.current} from {current or 'nothing'} to {target.id}", *after)

@@ -12,6 +12,7 @@ from treeswap.errors import Failed, LaterStepFailed, TreeswapError
 from treeswap.outcomes import Event
 from treeswap.release import Record, ReleaseId
 
+from . import commanding
 from .core import Core, failure
 
 
@@ -59,27 +60,18 @@ def swing(core: Core, record: Record, why: str, *, bad: Sequence[ReleaseId] = ()
 
 
 def run_after_switch(core: Core, record: Record, previous: ReleaseId | None) -> None:
-    """The site's own commands, in the first tree. `LaterStepFailed` if one fails; the others are not run then."""
-    release = core.release_of(record)
-    directory = next((release[name] for name in core.trees if name in record.versions), release.root)
-    environment = {
-        "TREESWAP_SITE": str(core.root),
-        "TREESWAP_RELEASE": str(release.root),
-        "TREESWAP_RELEASE_ID": record.id,
-        "TREESWAP_PREVIOUS": previous or "",
-    }
-    log = core.layout.log(record.id) / "after_switch.log"
-    for command in core.settings.after_switch:
-        core.tell("after_switch", note=f"running: {command}")
-        try:
-            code = core.runner(command, directory, environment, log)
-        except OSError as error:
-            raise LaterStepFailed(f"{record.id} is current, but `{command}` could not be run", cause=error)
-        if code != 0:
-            raise LaterStepFailed(
-                f"{record.id} is current, but `{command}` failed with exit code {code}",
-                hint=f"its output: treeswap log {record.id}; to go back: treeswap rollback",
-            )
+    """The site's own commands. `LaterStepFailed` if one fails; the others are not run then."""
+    held = lease.share(core.layout, record.id) if core.settings.after_switch else None
+    try:
+        place = commanding.place_of(core, record, previous, held)
+        for command in core.settings.after_switch:
+            commanding.run(core, "after_switch", command, place, lingers=True)
+    except Failed as error:
+        hint = f"{error.hint}; to go back: treeswap rollback" if error.hint else "to go back: treeswap rollback"
+        raise LaterStepFailed(f"{record.id} is current, but {error.message}", hint=hint, cause=error.cause)
+    finally:
+        if held is not None:
+            lease.let_go(held)
 
 
 def _check_whole(core: Core, record: Record) -> None:
