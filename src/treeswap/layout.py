@@ -128,6 +128,10 @@ class Layout:
         return self.logs / id
 
     @property
+    def supervisor(self) -> Path:
+        return self.private / "supervisor"
+
+    @property
     def cache(self) -> Path:
         return self.private / "cache"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Protocol
 
 from treeswap.process import Process
 from treeswap.release import ReleaseId
+
+PROGRAM = (sys.executable, "-P", "-m", "treeswap")
+"""How treeswap is called. Without -P a module in the working directory could take its place."""
 
 
 @dataclass(frozen=True, slots=True)
