@@ -46,8 +46,8 @@ class Names:
 
     @property
     def pattern(self) -> str:
-        """A glob for all of them; in one, a backslash has to be told twice."""
-        return self._prefix.replace("\\", "\\\\") + "-*@*.service"
+        """A glob for all of them; systemd takes a backslash in one as itself."""
+        return f"{self._prefix}-*@*.service"
 
     def parts(self, name: str) -> tuple[str, int, str] | None:
         """Process, instance and release; None for a name that is none of ours."""
