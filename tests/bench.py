@@ -221,7 +221,9 @@ class Bench:
         for kind in ("trees", ".treeswap/manifests"):
             for tree in _names(self.site_root / kind):
                 names = _names(self.site_root / kind / tree)
-                found += [f"{kind}/{tree}/{name}" for name in names if (tree, name) not in named]
+                found += [
+                    f"{kind}/{tree}/{name}" for name in names if (tree, name.removesuffix(".sourced")) not in named
+                ]
         for name, defined in site.trees.items():
             if defined.trees_dir is not None:
                 held = set(_names(defined.trees_dir)) - {"shared", ".treeswap-site"}

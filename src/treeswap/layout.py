@@ -16,6 +16,8 @@ from pathlib import Path
 from .release import ReleaseId, Tree, Version
 
 PRIVATE = ".treeswap"
+SOURCED = ".sourced"
+FAILED = ".failed"
 MARKER = ".treeswap-site"
 """The file in a trees_dir that holds the id of the site it belongs to."""
 
@@ -113,6 +115,10 @@ class Layout:
     def manifest(self, tree: str, id: ReleaseId) -> Path:
         return self.manifests / tree / id
 
+    def sourced(self, tree: str, id: ReleaseId) -> Path:
+        """The manifest of what a version held before a build wrote to it."""
+        return self.manifests / tree / f"{id}{SOURCED}"
+
     @property
     def leases(self) -> Path:
         return self.private / "leases"
@@ -130,6 +136,10 @@ class Layout:
     @property
     def supervisor(self) -> Path:
         return self.private / "supervisor"
+
+    def failed_log(self, id: ReleaseId) -> Path:
+        """The output of the commands of a deploy that came to nothing."""
+        return self.logs / f"{id}{FAILED}"
 
     @property
     def cache(self) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from . import adopt, durable, lease
@@ -13,7 +14,7 @@ from .envelope import count_of, table_of, text_of, truth_of
 from .errors import Damaged, UsageError
 from .ground import Ground
 from .history import Intent
-from .layout import MARKER, Layout, lies_in
+from .layout import MARKER, SOURCED, Layout, lies_in
 from .release import Record, ReleaseId, Tree, Version, tree_name
 
 
@@ -143,7 +144,9 @@ def leftovers(ground: Ground) -> list[Path]:
         ]
         found += _temporaries(directory)
     for directory in listed(layout.manifests):
-        found += _of_ids(directory, lambda id, tree=directory.name: kept.version(tree, id))  # type: ignore[misc]
+        for ending in ("", SOURCED):
+            is_kept = partial(kept.version, directory.name)
+            found += _of_ids(directory, is_kept, ending)
         found += _temporaries(directory)
     for tree_path in {tree.path.parent for tree in ground.site.trees.values() if tree.path}:
         found += [path for path in _temporaries(tree_path) if path.is_symlink() and lies_in_site(path, layout)]
@@ -203,9 +206,11 @@ def _is_marked(trees_dir: Path, site_id: str) -> bool:
         return False
 
 
-def _of_ids(directory: Path, is_kept: Callable[[ReleaseId], bool]) -> list[Path]:
-    """The entries of a directory that are named by an id which nothing keeps. Other names are not ours to touch."""
-    return [path for path in listed(directory) if ReleaseId.valid(path.name) and not is_kept(ReleaseId(path.name))]
+def _of_ids(directory: Path, is_kept: Callable[[ReleaseId], bool], ending: str = "") -> list[Path]:
+    """The entries of a directory that are named by an id (and this ending) which nothing keeps. Other names are not
+    ours to touch."""
+    ids = [(path, path.name.removesuffix(ending)) for path in listed(directory) if path.name.endswith(ending)]
+    return [path for path, id in ids if ReleaseId.valid(id) and not is_kept(ReleaseId(id))]
 
 
 def _temporaries(*directories: Path) -> list[Path]:

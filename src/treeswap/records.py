@@ -141,7 +141,13 @@ class Records:
 
     def write_manifest(self, tree: str, id: ReleaseId, manifest: Manifest) -> str:
         """Gives the SHA-256 of the file. Not durable by itself: a `Barrier` must come before the record."""
-        path = self._layout.manifest(tree, id)
+        return self._write_manifest(self._layout.manifest(tree, id), manifest)
+
+    def write_sourced(self, tree: str, id: ReleaseId, manifest: Manifest) -> str:
+        """As `write_manifest`, of what a version holds before a build writes to it."""
+        return self._write_manifest(self._layout.sourced(tree, id), manifest)
+
+    def _write_manifest(self, path: Path, manifest: Manifest) -> str:
         durable.make_directory(path.parent, self._directory_mode)
         data = manifest.dump()
         durable.replace_file_loosely(path, data, self._manifest_mode)
@@ -149,13 +155,21 @@ class Records:
 
     def manifest(self, version: Version) -> Manifest:
         """The manifest of a version. `Damaged` names it, if it is not the one that was sealed, or is gone."""
-        path = self._layout.manifest(version.tree, version.id)
+        return self._manifest(self._layout.manifest(version.tree, version.id), version.manifest)
+
+    def sourced(self, version: Version) -> Manifest:
+        """The manifest of what a version held before a build wrote to it, if one did. `Damaged` as with `manifest`."""
+        if version.sourced is None:
+            return self.manifest(version)
+        return self._manifest(self._layout.sourced(version.tree, version.id), version.sourced)
+
+    def _manifest(self, path: Path, sealed: str) -> Manifest:
         what = f"the manifest {path}"
         try:
             data = contents(path)
         except FileNotFoundError as error:
             raise Damaged(f"{what} is missing", hint=_ANEW, cause=error)
-        if _sha256(data) != version.manifest:
+        if _sha256(data) != sealed:
             raise Damaged(f"{what} is damaged", hint=_ANEW, cause="it is not what the record says was sealed")
         from .manifest import Manifest
 

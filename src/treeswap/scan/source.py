@@ -15,8 +15,9 @@ class Source(Protocol):
     @property
     def excluded(self) -> Excluded | None: ...
 
-    def open(self) -> int:
-        """A descriptor of the directory that holds the content, for the caller to close. Raises `SourceRefused`."""
+    def open(self) -> int | None:
+        """A descriptor of the directory that holds the content, for the caller to close; None where there is nothing.
+        Raises `SourceRefused`."""
         ...
 
     def __str__(self) -> str: ...

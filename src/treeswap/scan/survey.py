@@ -61,7 +61,7 @@ class _Survey:
             self._enter_all(listing)
             if len(self.entries) - done >= _REPORT_EVERY:
                 done = len(self.entries)
-                self._listener(Event("adopt", self._tree, done))
+                self._listener(Event("build" if self._origin == "build" else "adopt", self._tree, done))
         return Manifest.of(self.entries)
 
     def _enter_all(self, listing: Listing) -> None:

@@ -143,7 +143,7 @@ class Site(Core):
 
         1. Check everything that can be refused beforehand.
         2. Stage a version of each tree that changed.
-        3. Build: nothing, on a site without build commands.
+        3. Build: the site's own commands make the rest, in the stage.
         4. Seal: sync, manifests, record. From here on it is a release.
         5. Prepare: nothing, on a site without processes.
         6. Switch: adopt what is live, then one rename.
@@ -156,6 +156,8 @@ class Site(Core):
             if not deploy.check():  # 1
                 return deploy.nothing_to_do()
             deploy.stage()  # 2
+            if not deploy.build():  # 3
+                return deploy.nothing_to_do()
             deploy.seal()  # 4
             deploy.switch()  # 6
             deploy.confirm()  # 7
@@ -169,6 +171,8 @@ class Site(Core):
             if not deploy.check():
                 return deploy.nothing_to_do()
             deploy.stage()
+            if not deploy.build():
+                return deploy.nothing_to_do()
             deploy.seal()
             deploy.keep()
             return deploy.staged()

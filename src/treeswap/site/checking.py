@@ -17,13 +17,13 @@ from treeswap.errors import (
     listed,
 )
 from treeswap.release import Record, Tree
-from treeswap.sources import Directory
+from treeswap.sources import Directory, Nothing
 from treeswap.stage import Base, TreeWork
 
 from . import asking, sharing
 from .core import Core, with_settings
 from .request import Request
-from .work import Work, path_of
+from .work import Work, path_of, paths_written
 
 
 def look(core: Core, request: Request) -> Work:
@@ -40,7 +40,9 @@ def look(core: Core, request: Request) -> Work:
         core.check_homes(work.current.versions)
         work.hurt = _hurt(core, work.current)
     for name, source in request.sources.items():
-        work.trees[name] = _plan_tree(core, work, site.trees[name], source)
+        work.trees[name] = _plan_tree(core, work, site.trees[name], directory_of(core, site.trees[name], source))
+    if work.must_build:
+        _plan_writing(core, work)
     _find_only_live(work)
     _check_sources_given(work)
     sharing.check(core, work)
@@ -148,13 +150,35 @@ def _find_adoptions(core: Core, work: Work) -> None:
         work.adopting.append(tree)
 
 
-def _plan_tree(core: Core, work: Work, tree: Tree, source: Path | Directory) -> TreeWork:
+def _plan_writing(core: Core, work: Work) -> None:
+    """What builds may write to is staged afresh: without links, and also where its source did not change."""
+    written = paths_written(work.builds, work.site.trees)
+    if unknown := [name for name in written if name not in work.site.trees]:
+        raise UsageError(f"a build command writes to {unknown[0]}, which is no tree of this site")
+    for name in written.keys() - work.trees.keys():
+        work.trees[name] = _plan_tree(core, work, work.site.trees[name], _before_builds(core, work, name))
+    for name, paths in written.items():
+        work.trees[name] = work.trees[name].written_to(paths)
+    work.written, work.building = written, True
+
+
+def _before_builds(core: Core, work: Work, name: str) -> Directory | Nothing:
+    """What a tree without a source of its own begins with: what no build brought of its current version."""
+    version = work.current.versions.get(name) if work.current else None
+    if version is None:
+        return Nothing()
+    sourced = core.ground.records.sourced(version).entries
+    return Directory(core.layout.version(version), lambda path, _: os.fsencode(path) not in sourced)
+
+
+def _plan_tree(core: Core, work: Work, tree: Tree, source: Directory | Nothing) -> TreeWork:
     as_root, shared_root = os.geteuid() == 0, core.layout.shared_of(tree)
     key = stage.cache_key(tree, shared_root, as_root=as_root)
     # What a caller's own way of excluding leaves out is known to nobody else.
-    forget = work.request.rehash or (isinstance(source, Directory) and source.excluded is not None)
+    given = work.request.sources.get(tree.name)
+    forget = work.request.rehash or given is None or (isinstance(given, Directory) and given.excluded is not None)
     return stage.plan(
-        directory_of(core, tree, source),
+        source,
         tree=tree,
         base=_base_of(core, work, tree.name),
         cache=Cache(key) if forget else Cache.load(core.layout.cache / tree.name, key),
@@ -181,7 +205,7 @@ def _base_of(core: Core, work: Work, name: str) -> Base | None:
     if version is None:
         return None
     try:
-        sealed = core.ground.records.manifest(version)
+        sealed = core.ground.records.sourced(version)
     except Damaged:
         if not work.request.force:
             raise
@@ -212,7 +236,7 @@ def _check_sources_given(work: Work) -> None:
     for name in work.request.trees:
         has_version = work.current is not None and name in work.current.versions
         only_adopted = name in adopting and not work.request.sources
-        if name not in work.request.sources and not has_version and not only_adopted:
+        if name not in work.request.sources and not has_version and not only_adopted and name not in work.written:
             raise UsageError(f"{name} has no source and no version yet", hint="give it one: SRC:DEST")
 
 

@@ -17,7 +17,8 @@ from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, FileCounts, Outcome
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, checking, homes, pruning, sharing, straying, swinging
+from . import adopting, built, checking, failing, homes, pruning, sharing, straying, swinging
+from .building import Building
 from .core import Core
 from .recycling import Recycling
 from .request import Request
@@ -44,7 +45,11 @@ class Deploy:
         self._homes: list[Path] = []
         self._adopted_id: ReleaseId | None = None
         self._settled = False
+        self._failed = False
         self._recycling = Recycling(core)
+        self._last_seal: int | None = None
+        self._building: Building
+        self._lease: int
         self._work: Work
         self._id: ReleaseId
         self._barrier: durable.Barrier
@@ -81,7 +86,8 @@ class Deploy:
             # The other one may have taken a part only.
             core.make(self._work.site, self._made)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._failed = kind is not None
         self._close()
 
     def _close(self) -> None:
@@ -124,17 +130,20 @@ class Deploy:
             self._stack.callback(self._recycling.finish)
             with core.switching(self._doing):
                 ids = core.reserve(2 if work.adopting else 1)
-                self._recycling.choose([work.site.trees[name] for name in work.new])
+                self._recycling.choose([work.site.trees[name] for name in work.new if name not in work.written])
             self._adopted_id = ids[0] if work.adopting else None
             self._id = ids[-1]
-            self._stack.callback(os.close, lease.make(core.layout, self._id))
+            self._lease = lease.make(core.layout, self._id)
+            self._stack.callback(os.close, self._lease)
             self._stack.callback(self._discard_stage)
             rooms = [core.layout.versions(tree) for tree in work.site.trees.values() if self._makes_room(tree)]
             self._barrier = self._stack.enter_context(durable.Barrier([core.root, *rooms]))
-            last_seal = checking.newest_seal(core)
+            self._last_seal = checking.newest_seal(core)
+            self._building = Building(core, work, self._id)
+            self._building.choose()
             held = self._recycling.take(self._id, self._doing)
             for name in work.new:
-                self._place(work.site.trees[name], last_seal, held.get(name))
+                self._place(work.site.trees[name], held.get(name))
 
     def _begin(self) -> None:
         """From here on something has to be taken away again if this deploy fails."""
@@ -152,20 +161,64 @@ class Deploy:
     def _makes_room(self, tree: Tree) -> bool:
         return tree in self._work.adopting or tree.name in self._work.new
 
-    def _place(self, tree: Tree, last_seal: int | None, held: Manifest | None) -> None:
+    def _place(self, tree: Tree, held: Manifest | None) -> None:
         work = self._work.trees[tree.name]
         manifest, counts = stage.place(
             work,
             self._core.layout.versions(tree) / self._id,
             now=self._core.clock(),
-            last_seal_ns=last_seal,
+            last_seal_ns=self._last_seal,
             held=held,
             listener=self._core.listener,
         )
-        written = self._core.ground.records.write_manifest(tree.name, self._id, manifest)
-        self._versions[tree.name] = _version(tree, self._id, manifest, written)
+        if tree.name not in self._work.written:
+            written = self._core.ground.records.write_manifest(tree.name, self._id, manifest)
+            self._versions[tree.name] = _version(tree, self._id, manifest, written)
         self._manifests[tree.name] = manifest
         self._counts += counts
+
+    # ------------------------------------------------------------ 3 build
+
+    def build(self) -> bool:
+        """Runs the builds in the stage. Whether there is still anything to do: a tree that came out as it is in the
+        current release keeps its version."""
+        work = self._work
+        if not work.building:
+            return True
+        with self._step("build"):
+            self._stack.callback(self._drop_links)
+            self._building.run(self._manifests, self._lease)
+            for name in work.written:
+                self._take_built(work.site.trees[name])
+        return bool(work.new or work.adopting or self._request.force or work.current is None)
+
+    def _take_built(self, tree: Tree) -> None:
+        core, work = self._core, self._work
+        current = work.current.versions.get(tree.name) if work.current else None
+        before = core.ground.records.manifest(current) if current and tree.name not in work.hurt else None
+        directory, sourced = core.layout.versions(tree) / self._id, self._manifests[tree.name]
+        manifest = built.survey(
+            directory,
+            tree,
+            work.written[tree.name],
+            sourced,
+            before,
+            shared_root=core.layout.shared_of(tree),
+            now=core.clock(),
+            last_seal_ns=self._last_seal,
+            listener=core.listener,
+        )
+        if before is not None and current and not current.adopted and manifest.digest == before.digest:
+            stage.remove(directory)
+            work.same.add(tree.name)
+            return
+        written = core.ground.records.write_manifest(tree.name, self._id, manifest)
+        kept = core.ground.records.write_sourced(tree.name, self._id, sourced)
+        self._versions[tree.name] = replace(_version(tree, self._id, manifest, written), sourced=kept)
+
+    def _drop_links(self) -> None:
+        if not self._settled:
+            swinging.drop_unused_links(self._core)
 
     # ------------------------------------------------------------ 4 seal
 
@@ -197,6 +250,7 @@ class Deploy:
             repeats=repeats,
             run=self._id,
             adopts=self._adopted_id,
+            built_by=work.built_by if work.building else work.current.built_by if work.current else None,
         )
 
     def _prepare_shared(self) -> None:
@@ -329,7 +383,8 @@ class Deploy:
             for path in core.heal_public_links(work.current):
                 self._note(f"made the missing public link {path} again")
             for name, tree in work.trees.items():
-                if tree.base is not None:
+                # What came out of a build as it was may have been made of another source.
+                if tree.base is not None and tree.unchanged:
                     homes.save_cache(core, name, tree, tree.base.manifest)
         return self.outcome(changed=False)
 
@@ -365,6 +420,8 @@ class Deploy:
             return
         # Also where none is known of: one whose writing failed may be there all the same.
         core.ground.records.remove([self._id])
+        if self._failed:
+            failing.keep_log(core, self._id)
         versions = {name: core.layout.versions(work.site.trees[name]) / self._id for name in work.new}
         pruning.remove_files(core, self._id, versions)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from treeswap import manifest
 from treeswap.envelope import time_of
-from treeswap.errors import Damaged
+from treeswap.errors import Damaged, NoSuchRelease
 from treeswap.history import History
 from treeswap.outcomes import (
     CommandLog,
@@ -20,7 +21,7 @@ from treeswap.outcomes import (
 from treeswap.release import Record, ReleaseId, Version
 from treeswap.retention import Policy
 
-from . import pruning
+from . import failing, pruning
 from .core import Core
 
 
@@ -102,13 +103,24 @@ def _entries(events: Iterable[dict[str, object]]) -> Iterator[LogEntry]:
 
 
 def command_logs(core: Core, token: str) -> tuple[CommandLog, ...]:
-    record = core.find_release(token)
-    directory = core.layout.log(record.id)
+    id, directory = _log_of(core, token)
     try:
         paths = sorted(directory.iterdir())
     except FileNotFoundError:
         return ()
-    return tuple(CommandLog(record.id, path.stem, path.read_text(errors="replace")) for path in paths)
+    return tuple(CommandLog(id, path.stem, path.read_text(errors="replace")) for path in paths)
+
+
+def _log_of(core: Core, token: str) -> tuple[ReleaseId, Path]:
+    """The release that a word names, or else the failed deploy, and where the output of its commands is."""
+    try:
+        id = core.find_release(token).id
+    except NoSuchRelease:
+        found = [id for id in failing.failed(core) if token and id.startswith(token)]
+        if len(found) != 1:
+            raise
+        return found[0], core.layout.failed_log(found[0])
+    return id, core.layout.log(id)
 
 
 def diff(core: Core, a: str | None, b: str | None) -> Difference:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from treeswap.outcomes import FileCounts, Plan, TreePlan
+from treeswap.release import Command
 
 from .core import Core
 from .work import Work, path_of
@@ -27,15 +28,24 @@ def plan_of(core: Core, work: Work, *, switch: bool = True) -> Plan:
         if new:
             files = f"{counts.copied} copied ({size:,} bytes), {counts.linked} linked, {counts.removed} removed"
             steps.append(f"stage {name}: {files}")
+    if work.building:
+        steps += [f"build: {told(command)}" for command in work.builds]
     if work.changes:
         steps.append("seal the release")
         if switch:
             steps += adoption_steps(work)
             steps.append(f"switch {core.layout.current} to it")
-            steps += [f"run: {command.run}" for command in work.site.settings.after_switch]
+            steps += [f"run: {told(command)}" for command in work.site.settings.after_switch]
             steps.append(f"prune down to {work.site.settings.keep_releases} releases")
     nothing = ("nothing: every tree equals the current release's",)
     return Plan(tuple(steps) or nothing, work.changes, core.root, tuple(trees))
+
+
+def told(command: Command) -> str:
+    """A command, and where it runs if that is not in the first tree."""
+    if command.local:
+        return f"{command.run} (local, in {command.directory})"
+    return f"{command.run} (in {command.tree})" if command.tree else command.run
 
 
 def adoption_steps(work: Work) -> list[str]:

@@ -90,8 +90,13 @@ def remove_files(core: Core, id: ReleaseId, versions: Mapping[str, Path]) -> Non
         stage.remove(path)
     for tree, directory in versions.items():
         stage.remove(directory)
-        durable.remove_file(layout.manifest(tree, id))
+        remove_manifests(core, tree, id)
     durable.remove_file(layout.lease(id))
+
+
+def remove_manifests(core: Core, tree: str, id: ReleaseId) -> None:
+    for path in (core.layout.manifest(tree, id), core.layout.sourced(tree, id)):
+        durable.remove_file(path)
 
 
 # ---------------------------------------------------------------- who needs a release
@@ -174,7 +179,7 @@ def _remove_release(
         if (version.tree, version.id) in kept or directory.parent not in mounted:
             continue
         stage.remove(directory)
-        durable.remove_file(layout.manifest(version.tree, version.id))
+        remove_manifests(core, version.tree, version.id)
         if version.tree not in {*core.trees, *(tree for tree, _ in kept)}:
             # The last that was known of a tree that left the site.
             homes.remove(core, [directory.parent], [version.tree])

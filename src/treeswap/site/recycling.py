@@ -71,6 +71,8 @@ class Recycling:
             for version in versions.values()
             if version.id not in kept
             and not version.adopted
+            # What a build wrote to may have been written to by who knows whom, and so may what is linked with it.
+            and version.sourced is None
             and (tree.name, version.id) not in damaged
             and layout.version(version).parent == layout.versions(tree)
         ]
@@ -107,9 +109,6 @@ class Recycling:
         try:
             manifest = self._core.ground.records.manifest(version)
         except TreeswapError:
-            return None
-        # What a build wrote may have been written to by who knows whom, and so may what is linked with it.
-        if any(b"\tbuild\t" in directory.lines for directory in manifest.directories.values()):
             return None
         inodes = scan.as_sealed(self._core.layout.version(version), manifest)
         return None if inodes is None else _Candidate(version, manifest, inodes)

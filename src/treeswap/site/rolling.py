@@ -15,7 +15,7 @@ from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, pruning, sharing, straying, swinging
+from . import adopting, planning, pruning, sharing, straying, swinging
 from .core import Core
 
 
@@ -237,5 +237,5 @@ def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]
 
 
 def _steps(core: Core, target: Record, current: ReleaseId | None) -> tuple[str, ...]:
-    after = tuple(f"run: {command.run}" for command in core.settings.after_switch)
+    after = tuple(f"run: {planning.told(command)}" for command in core.settings.after_switch)
     return (f"switch {core.layout.current} from {current or 'nothing'} to {target.id}", *after)

@@ -40,7 +40,7 @@ def swing(core: Core, record: Record, why: str, *, bad: Sequence[ReleaseId] = ()
                 "switch", before=before, to=record.id, why=why, bad=list(bad), good=[record.stands_for]
             )
         except BaseException:
-            _drop_unused_links(core)
+            drop_unused_links(core)
             raise
         try:
             switch.point(layout, record.id)
@@ -83,7 +83,7 @@ def _check_whole(core: Core, record: Record) -> None:
             )
 
 
-def _drop_unused_links(core: Core) -> None:
+def drop_unused_links(core: Core) -> None:
     """The public links that were made for a switch which did not happen. One that resists is left to the next change:
     the failure that is to be told is another one."""
     with suppress(OSError, TreeswapError):
@@ -98,7 +98,7 @@ def _after_a_failed_rename(core: Core, record: Record, intent: int, error: OSErr
             hint="look at the disk; `treeswap recover` tries again",
             cause=error,
         )
-    _drop_unused_links(core)
+    drop_unused_links(core)
     core.listener(Event("not-switched"))
     told: TreeswapError = failure(error)
     try:

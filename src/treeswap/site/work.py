@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from treeswap.manifest import Manifest
 from treeswap.records import SiteFile
-from treeswap.release import Record, Tree, Version
+from treeswap.release import Command, Record, Tree, Version
 from treeswap.sources import Directory
 from treeswap.stage import TreeWork
 
@@ -30,15 +32,44 @@ class Work:
     """Shared paths, by tree, that a live directory has: they are moved out of it when it is adopted."""
     hurt: frozenset[str] = frozenset()
     """Trees whose version that is served now is not what was sealed any more."""
+    building: bool = False
+    """Whether builds will run."""
+    written: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the builds that will run may write to: paths by tree, where `""` is the whole tree."""
+    same: set[str] = field(default_factory=set)
+    """Trees that came out of the build as they are in the current release."""
+
+    @property
+    def built_by(self) -> str | None:
+        """The digest of the site's build commands."""
+        commands = self.site.settings.build
+        return hashlib.sha256(repr(commands).encode(errors="surrogateescape")).hexdigest() if commands else None
+
+    @property
+    def builds(self) -> tuple[Command, ...]:
+        """The builds that run here. One that is local has run."""
+        return tuple(command for command in self.site.settings.build if not command.local)
+
+    @property
+    def must_build(self) -> bool:
+        """Whether builds are to run: a tree or a command changed."""
+        if not self.builds or not self.request.build:
+            return False
+        before = self.current.built_by if self.current else None
+        return before != self.built_by or self.changes
 
     @property
     def new(self) -> list[str]:
         """The trees that get a new version."""
-        return [name for name, work in self.trees.items() if not work.unchanged or self._must_be_made_anew(name)]
+        return [
+            name
+            for name, work in self.trees.items()
+            if name not in self.same and (not work.unchanged or name in self.written or self._must_be_made_anew(name))
+        ]
 
     @property
     def changes(self) -> bool:
-        return bool(self.new or self.adopting or self.request.force or self.current is None)
+        return bool(self.new or self.adopting or self.request.force or self.current is None or self.building)
 
     def kept(self) -> dict[str, Version]:
         """The versions of the current release that stay."""
@@ -57,11 +88,30 @@ class Work:
 
     def sealed(self) -> dict[str, Manifest]:
         """The manifests of the versions that the current release has, as far as they were read."""
-        return {name: work.base.manifest for name, work in self.trees.items() if work.base is not None}
+        was_built = {name for name, v in self.current.versions.items() if v.sourced} if self.current else set()
+        return {n: work.base.manifest for n, work in self.trees.items() if work.base is not None and n not in was_built}
 
     def _must_be_made_anew(self, name: str) -> bool:
         version = self.current.versions.get(name) if self.current else None
-        return version is None or version.adopted or name in self.hurt
+        if version is None or version.adopted or name in self.hurt:
+            return True
+        # What a build has left there must not stay, where no build writes there any more.
+        return version.sourced is not None and self.request.build and not _writes_to(self.builds, name, self.site.trees)
+
+
+def _writes_to(builds: Sequence[Command], name: str, trees: Collection[str]) -> bool:
+    return name in paths_written(builds, trees)
+
+
+def paths_written(builds: Sequence[Command], trees: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """What builds may write to: paths by tree, where `""` is the whole tree."""
+    found: dict[str, set[str]] = {}
+    for command in builds:
+        own = command.tree or next(iter(trees), "")
+        for text in (own,) if command.writes is None else command.writes:
+            tree, _, path = text.partition("/")
+            found.setdefault(tree, set()).add(path)
+    return {tree: ("",) if "" in paths else tuple(sorted(paths)) for tree, paths in found.items()}
 
 
 def path_of(source: Path | Directory) -> Path:

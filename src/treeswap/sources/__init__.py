@@ -1,5 +1,6 @@
 """Where a tree's new content comes from."""
 
 from .directory import Directory
+from .nothing import Nothing
 
-__all__ = ["Directory"]
+__all__ = ["Directory", "Nothing"]

@@ -8,5 +8,6 @@ from .copy import copy
 from .place import place
 from .plan import Base, TreeWork, cache_key, plan
 from .remove import remove
+from .times import Times
 
-__all__ = ["Base", "TreeWork", "cache_key", "copy", "place", "plan", "remove"]
+__all__ = ["Base", "Times", "TreeWork", "cache_key", "copy", "place", "plan", "remove"]

@@ -79,7 +79,13 @@ class Contents:
 
     def _read_all(self) -> None:
         seen, told = 0, 0
-        for listing in walk(self._source.open(), self._refused):
+        root = self._source.open()
+        if root is None:
+            uid, gid = (os.geteuid(), os.getegid()) if self._as_root else (None, None)
+            made = Entry("d", 0o755, uid, gid, 0, time.time_ns(), b"", "", "source")
+            self.directories[b""] = Wanted(made, before=self._base[b""].entries() if self._base else {})
+            return
+        for listing in walk(root, self._refused):
             self._directory(listing)
             seen += len(listing.entries)
             if seen - told >= _REPORT_EVERY:

@@ -6,7 +6,7 @@ import errno
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from treeswap import durable
@@ -26,7 +26,6 @@ from .times import Times
 
 _REPORT_EVERY = 256
 _LINK_REFUSED = {errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOENT, errno.EACCES, errno.EOPNOTSUPP}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def place(
@@ -52,7 +51,7 @@ def place(
         except OSError as error:
             raise not_made(error, what, destination) from error
     try:
-        times = Times((now - _EPOCH) // timedelta(microseconds=1) * 1000, last_seal_ns, first=work.base is None)
+        times = Times.at(now, last_seal_ns, first=work.base is None)
         with (
             Side(work.source.open()) as source,
             Side(_root_of_links(work)) as base,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from treeswap.cache import Cache, Learned, key_of
@@ -33,8 +33,9 @@ class TreeWork:
     """What a new version of a tree takes.
 
     `wanted` are its directories; the digest of a file that is certainly new is known once it was copied. `touched` are
-    the paths that get a fresh inode and time. `unchanged` says that the base is all that is wanted. `bytes_needed` and
-    `inodes_needed` are what is asked of the filesystem.
+    the paths that get a fresh inode and time, `writable` those that somebody will write to, with all below: nothing
+    there is a link. `unchanged` says that the base is all that is wanted. `bytes_needed` and `inodes_needed` are what
+    is asked of the filesystem; `sparse` says how much of it files with holes take.
     """
 
     source: Source
@@ -43,12 +44,14 @@ class TreeWork:
     as_root: bool
     wanted: Mapping[bytes, Wanted]
     touched: frozenset[bytes]
-    counts: FileCounts
     unchanged: bool
-    bytes_needed: int
-    inodes_needed: int
+    sparse: Mapping[bytes, int]
     known: Cache
     learned: Mapping[bytes, Learned]
+    writable: tuple[bytes, ...] = ()
+    counts: FileCounts = field(default_factory=FileCounts)
+    bytes_needed: int = 0
+    inodes_needed: int = 0
 
     def paths(self) -> set[bytes]:
         """The paths of everything that the new version has."""
@@ -61,8 +64,42 @@ class TreeWork:
 
     def is_linked(self, path: bytes, entry: Entry, before: Entry | None) -> bool:
         """Whether a file or symlink becomes a hard link of what the base has there."""
-        linkable = self.base is not None and self.base.linkable
-        return linkable and path not in self.touched and is_same(entry, before)
+        return self._may_link and path not in self.touched and is_same(entry, before) and not self.is_written(path)
+
+    @property
+    def _may_link(self) -> bool:
+        return self.base is not None and self.base.linkable
+
+    def is_written(self, path: bytes) -> bool:
+        """Whether somebody will write there."""
+        return any(not above or path == above or path.startswith(above + b"/") for above in self.writable)
+
+    def written_to(self, paths: Iterable[str]) -> TreeWork:
+        """The same for a version that somebody will write to at these paths, where `""` is the whole tree."""
+        return replace(self, writable=tuple(os.fsencode(path) for path in paths)).weighed()
+
+    def weighed(self) -> TreeWork:
+        """With what it takes counted."""
+        before = self.base.manifest.directories if self.base else {}
+        touched_in = {path.rpartition(b"/")[0] for path in self.touched}
+        linked = copied = needed = removed = 0
+        for path, wanted in self.wanted.items():
+            needed += _BLOCK
+            if wanted.kept is not None and self._may_link and path not in touched_in and not self.writable:
+                linked += wanted.kept.files
+                continue
+            old = wanted.before if wanted.kept is None else wanted.kept.entries()
+            entries = wanted.entries if wanted.kept is None else old
+            for name, entry in entries.items():
+                if self.is_linked(joined(path, name), entry, old.get(name)):
+                    linked += 1
+                    continue
+                copied += 1
+                needed += self.sparse.get(joined(path, name), entry.size // _BLOCK * _BLOCK + _BLOCK)
+            removed += len(old.keys() - entries.keys())
+        removed += sum(there.files for path, there in before.items() if path not in self.wanted)
+        counts = FileCounts(linked=linked, copied=copied, removed=removed)
+        return replace(self, counts=counts, bytes_needed=needed, inodes_needed=copied + len(self.wanted))
 
     def cache(self, made: Manifest) -> Cache:
         """What is known of the source, once it became this version; the very same object where nothing was learned."""
@@ -109,35 +146,19 @@ def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, a
     """What it takes to make a version with these contents."""
     touched = frozenset(os.fsencode(path) for path in tree.touch)
     before = base.manifest.directories if base else {}
-    linkable = base is not None and base.linkable
     unchanged = base is not None and not touched and contents.directories.keys() == before.keys()
-    linked = copied = needed = inodes = removed = 0
-    touched_in = {path.rpartition(b"/")[0] for path in touched}
     for path, wanted in contents.directories.items():
         there = before.get(path)
         if there is None or not is_same(wanted.entry, there.entry):
             unchanged = False
-        needed, inodes = needed + _BLOCK, inodes + 1
-        if wanted.kept is not None and linkable and path not in touched_in:
-            linked += wanted.kept.files
+        if wanted.kept is not None:
             continue
-        old = wanted.before if wanted.kept is None else wanted.kept.entries()
-        entries = wanted.entries if wanted.kept is None else old
-        same = 0
-        for name, entry in entries.items():
-            is_as_before = is_same(entry, old.get(name))
-            same += is_as_before
-            if is_as_before and linkable and joined(path, name) not in touched:
-                linked += 1
-                continue
-            copied, inodes = copied + 1, inodes + 1
-            needed += contents.sparse.get(joined(path, name), entry.size // _BLOCK * _BLOCK + _BLOCK)
-        removed += len(old.keys() - entries.keys())
-        if there is not None and same == len(entries) == len(old):
+        old = wanted.before
+        same = sum(is_same(entry, old.get(name)) for name, entry in wanted.entries.items())
+        if there is not None and same == len(wanted.entries) == len(old):
             wanted.keep(there)
         else:
             unchanged = False
-    removed += sum(there.files for path, there in before.items() if path not in contents.directories)
     return TreeWork(
         source=source,
         tree=tree,
@@ -145,13 +166,11 @@ def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, a
         as_root=as_root,
         wanted=contents.directories,
         touched=touched,
-        counts=FileCounts(linked=linked, copied=copied, removed=removed),
         unchanged=unchanged,
-        bytes_needed=needed,
-        inodes_needed=inodes,
+        sparse=contents.sparse,
         known=known,
         learned=contents.learned,
-    )
+    ).weighed()
 
 
 def is_same(entry: Entry, base: Entry | None) -> bool:

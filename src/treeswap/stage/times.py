@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from treeswap.manifest import Entry
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000_000
 
 
@@ -21,6 +23,10 @@ class Times:
     now_ns: int
     last_seal_ns: int | None
     first: bool
+
+    @classmethod
+    def at(cls, now: datetime, last_seal_ns: int | None, *, first: bool) -> Times:
+        return cls((now - _EPOCH) // timedelta(microseconds=1) * 1000, last_seal_ns, first)
 
     @property
     def deploy_ns(self) -> int:

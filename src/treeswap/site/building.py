@@ -1,0 +1,159 @@
+"""The third step of a deploy: the site's build commands, run in the stage at its final path.
+
+Promise: a build changes nothing of what is being served. Where namespaces are allowed it cannot: it sees the stage in
+the place of the site, public paths included, and may write to what it names only. Elsewhere nothing in the stage is a
+hard link, what is served is compared before and after, and a difference fails the deploy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from treeswap import durable, scan, stage, switch
+from treeswap.commands import Confinement, can_confine
+from treeswap.errors import Failed, listed
+from treeswap.manifest import Manifest
+from treeswap.release import ReleaseId, Tree
+
+from . import commanding
+from .commanding import Place
+from .core import Core
+from .work import Work
+
+_Sight = dict[str, tuple[int, int, int, int]]
+"""Inode, size, time and mode of each file that is served, by path."""
+
+
+class Building:
+    """The builds of one deploy, for a stage with this id."""
+
+    def __init__(self, core: Core, work: Work, id: ReleaseId) -> None:
+        self._core, self._work, self._id = core, work, id
+        self._confined = False
+
+    # ------------------------------------------------------------ before the stage is made
+
+    def choose(self) -> None:
+        """Finds out whether builds can be confined. Where not, nothing that they can reach may be a link."""
+        core, work = self._core, self._work
+        if not work.building:
+            return
+        self._confined = can_confine(Confinement(core.root, self._id, self._homes()))
+        if not self._confined:
+            for name in work.new:
+                work.trees[name] = work.trees[name].written_to([""])
+
+    def _homes(self) -> tuple[Path, ...]:
+        """The directories that hold versions."""
+        homes = (self._core.layout.versions(tree) for tree in self._work.site.trees.values())
+        return tuple(home for home in homes if home.is_dir())
+
+    # ------------------------------------------------------------ the builds
+
+    def run(self, sourced: Mapping[str, Manifest], lease: int) -> None:
+        """Runs the builds. `sourced` is what the new versions hold; the commands inherit `lease`. `Failed`."""
+        core, work = self._core, self._work
+        self._make_paths()
+        place = self._place(lease)
+        self._link(place)
+        confinement = self._confinement(place) if self._confined else None
+        before = None if self._confined else self._sight()
+        try:
+            for command in work.builds:
+                commanding.run(core, "build", command, place, confinement=confinement)
+        except Failed as error:
+            self._check_unharmed(before, sourced, error)
+            raise
+        finally:
+            stage.remove(core.layout.release(self._id))
+        self._check_unharmed(before, sourced)
+
+    def _make_paths(self) -> None:
+        for name, paths in self._work.written.items():
+            for path in paths:
+                durable.make_directories(self._staged(name) / path, 0o755)
+
+    def _place(self, lease: int) -> Place:
+        core, work = self._core, self._work
+        kept = work.kept()
+        dirs = {
+            name: self._staged(name) if name in work.new else core.layout.version(kept[name])
+            for name in work.site.trees
+            if name in work.new or name in kept
+        }
+        return Place(self._id, core.layout.release(self._id), dirs, work.current.id if work.current else None, lease)
+
+    def _link(self, place: Place) -> None:
+        """The stage has a release's links already, and the public paths lead into the site: a build that finds one
+        missing would make a directory in its place."""
+        core = self._core
+        durable.make_directory(place.root, 0o755)
+        for name, directory in place.dirs.items():
+            durable.put_link(str(directory), place.root / name)
+        switch.put_public_links(core.layout, [self._work.site.trees[name] for name in place.dirs])
+
+    def _confinement(self, place: Place) -> Confinement:
+        work = self._work
+        return Confinement(
+            self._core.root,
+            self._id,
+            self._homes(),
+            tuple(self._staged(name) / path for name, paths in work.written.items() for path in paths),
+            {tree.path: place.dirs[tree.name] for tree in work.adopting if tree.path and tree.name in place.dirs},
+        )
+
+    def _staged(self, name: str) -> Path:
+        return self._core.layout.versions(self._work.site.trees[name]) / self._id
+
+    # ------------------------------------------------------------ what they must not have changed
+
+    def _sight(self) -> _Sight:
+        """What is served now, as far as it shows without reading. What programs leave there by themselves, which
+        `ignore` names, is no part of it."""
+        core, work = self._core, self._work
+        roots = {tree.name: tree.path for tree in work.adopting if tree.path is not None}
+        for name, version in work.current.versions.items() if work.current else ():
+            roots.setdefault(name, core.layout.version(version))
+        found: _Sight = {}
+        for name, root in roots.items():
+            ignore = (work.site.trees.get(name) or Tree(name)).ignore
+            for here, below, files in os.walk(root):
+                below[:] = [d for d in below if not any(fnmatchcase(d, pattern) for pattern in ignore)]
+                for entry in (*files, *below):
+                    if not any(fnmatchcase(entry, pattern) for pattern in ignore):
+                        found.update(_seen(os.path.join(here, entry)))
+        return found
+
+    def _check_unharmed(
+        self, before: _Sight | None, sourced: Mapping[str, Manifest], failure: Failed | None = None
+    ) -> None:
+        """`Failed` if a build that was not confined has changed what is served, or what it does not name."""
+        if before is None:
+            return
+        after = self._sight()
+        changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+        if changed:
+            raise Failed(
+                f"what is being served changed while the builds ran:\n{listed(changed)}",
+                hint=f"a build must write to the stage: $TREESWAP_TREE_NAME; its output: treeswap log {self._id}",
+                cause=failure and failure.message,
+            )
+        for name in [] if failure else self._work.new:
+            if name not in self._work.written and scan.as_sealed(self._staged(name), sourced[name]) is None:
+                raise Failed(
+                    f"a build has written to {name}, which no build names",
+                    hint=f'name it where the build is configured: writes = ["{name}"]',
+                )
+
+
+def _seen(path: str) -> _Sight:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return {}
+    is_directory = os.path.isdir(path) and not os.path.islink(path)
+    looks = (0, 0) if is_directory else (status.st_size, status.st_mtime_ns)
+    return {path: (status.st_ino, *looks, status.st_mode)}

@@ -1,0 +1,262 @@
+"""Builds run in the stage, at its final path, and reach nothing of what is being served."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Any
+
+import pytest
+
+import treeswap
+from bench import Bench, inodes, read_tree
+from treeswap import commands
+from treeswap.release import Command, Settings, Tree
+from treeswap.site import Request
+
+
+class Builder:
+    """A bench with a configuration: trees `apps` (with a source) and `media` (made by builds only)."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.settings: dict[str, Any] = {}
+        self.trees = {name: Tree(name, bench.world / name) for name in ("apps", "media")}
+        bench.tree("apps", {"a.css": "red", "b.css": "blue"})
+        bench.paths["media"] = bench.world / "media"
+
+    def builds(self, *commands: Command | str) -> Builder:
+        self.settings["build"] = tuple(Command(c) if isinstance(c, str) else c for c in commands)
+        return self
+
+    def request(self, **flags: Any) -> Request:
+        sources = {"apps": self.bench.work / "apps"}
+        named = {"apps", *self.bench.site.trees, *(n for c in self.settings.get("build", ()) for n in c.writes or ())}
+        trees = {name: tree for name, tree in self.trees.items() if name in named}
+        return Request(sources, trees, Settings(**self.settings), add=True, **flags)
+
+    def deploy(self, exits: int = 0, **flags: Any) -> Builder:
+        self.bench._do(exits, lambda: self.bench.site.deploy(self.request(**flags)))
+        return self
+
+    @property
+    def outcome(self) -> treeswap.Outcome:
+        assert self.bench.outcome is not None
+        return self.bench.outcome
+
+
+STATIC = Command("cat *.css > {media}/all.css", "apps", ("media",))
+
+
+@pytest.fixture
+def builder(bench: Bench) -> Builder:
+    return Builder(bench)
+
+
+@pytest.fixture(params=["confined", "unconfined"])
+def anywhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both where namespaces are allowed and where not."""
+    if request.param == "unconfined":
+        monkeypatch.setattr("treeswap.site.building.can_confine", lambda _: False)
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_a_build_makes_one_tree_of_another(builder: Builder) -> None:
+    builder.builds(STATIC).deploy()
+    bench = builder.bench.shows(apps={"a.css": "red", "b.css": "blue"}, media={"all.css": "redblue"})
+    bench.tree("apps", {"a.css": "green", "b.css": "blue"})
+    builder.deploy()
+    bench.shows(media={"all.css": "greenblue"}).rests()
+    bench.rollback().shows(media={"all.css": "redblue"}).rests()
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_what_comes_out_as_it_was_keeps_its_version(builder: Builder) -> None:
+    first = builder.builds(STATIC).deploy().bench.current
+    media = inodes(builder.bench.world / "media")
+    assert not builder.deploy().outcome.changed
+    builder.bench.tree("apps", {"a.css": "red", "b.css": "blue", "c.txt": "new"})
+    assert builder.deploy().outcome.trees == {"apps": "new", "media": "kept"}
+    assert builder.bench.current != first and inodes(builder.bench.world / "media") == media
+    builder.bench.rests()
+
+
+def test_builds_that_change_nothing_make_no_release(builder: Builder) -> None:
+    first = builder.builds(STATIC).deploy().bench.current
+    builder.builds(Command("sort -r *.css > /dev/null; cat a.css b.css > {media}/all.css", "apps", ("media",)))
+    assert not builder.deploy().outcome.changed
+    assert builder.bench.current == first
+    builder.bench.rests()
+    assert builder.deploy(force=True).outcome.changed
+    builder.bench.rests()
+
+
+def test_a_changed_command_builds_anew(builder: Builder) -> None:
+    builder.builds(STATIC).deploy()
+    builder.builds(Command("cat b.css a.css > {media}/all.css", "apps", ("media",))).deploy()
+    builder.bench.shows(apps={"a.css": "red", "b.css": "blue"}, media={"all.css": "bluered"}).rests()
+    assert not builder.deploy().outcome.changed
+
+
+def test_a_build_that_is_gone_leaves_nothing(builder: Builder) -> None:
+    builder.builds("touch built").deploy()
+    assert "built" in read_tree(builder.bench.world / "apps")
+    builder.builds().deploy()
+    builder.bench.shows(apps={"a.css": "red", "b.css": "blue"}).rests()
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_what_a_build_writes_to_is_linked_with_nothing(builder: Builder) -> None:
+    """Invariant 2: what a build may write is never a hard link of a sealed file."""
+    builder.builds("for f in *.css; do echo , >> $f; done").deploy()
+    bench = builder.bench.shows(apps={"a.css": "red,\n", "b.css": "blue,\n"})
+    before = inodes(bench.slot("apps"))
+    old = bench.slot("apps")
+    bench.tree("apps", {"a.css": "red", "b.css": "black"})
+    builder.deploy()
+    assert inodes(old) == before
+    bench.shows(apps={"a.css": "red,\n", "b.css": "black,\n"}).rests()
+    assert not builder.deploy().outcome.changed
+
+
+def test_only_the_path_that_is_written_to_is_copied(builder: Builder) -> None:
+    builder.builds(Command("date +%N > out/stamp", "apps", ("apps/out",))).deploy()
+    bench = builder.bench
+    bench.tree("apps", {"a.css": "red", "b.css": "white"})
+    builder.deploy()
+    old, new = (bench.slot("apps", id) for id in bench.ids)
+    assert (old / "a.css").stat().st_ino == (new / "a.css").stat().st_ino
+    builder.builds(Command("echo > a.css", "apps", ("apps/out",))).deploy(exits=12)
+    assert builder.bench.error is not None and (old / "a.css").read_text() == "red"
+    bench.rests()
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_a_build_that_names_the_public_path_cannot_spoil_what_is_served(
+    builder: Builder, request: pytest.FixtureRequest
+) -> None:
+    """An absolute STATIC_ROOT: where namespaces are allowed it means the stage."""
+    world = builder.bench.world
+    build = Command(f"cat *.css > {world}/media/all.css && ls -l $TREESWAP_SITE/current", "apps", ("media",))
+    confined = "unconfined" not in request.node.name
+    if confined:
+        builder.builds(build).deploy()
+        builder.bench.shows(media={"all.css": "redblue"})
+    else:
+        builder.builds(STATIC).deploy()
+        builder.builds(build)
+    first, inode = builder.bench.current, (world / "media/all.css").stat().st_ino
+    builder.bench.tree("apps", {"a.css": "green"})
+    builder.deploy(exits=0 if confined else 12)
+    if confined:
+        builder.bench.shows(media={"all.css": "green"}).rests()
+        assert (builder.bench.slot("media", first) / "all.css").stat().st_ino == inode
+    else:
+        builder.bench.says("what is being served changed", f"trees/media/{first}/all.css")
+        assert builder.bench.current == first
+
+
+def test_a_live_directory_shows_the_stage_to_a_build(builder: Builder) -> None:
+    bench = builder.bench.live("media", {"old.css": "live"})
+    build = Command(f"cat *.css > {bench.world}/media/all.css", "apps", ("media",))
+    builder.builds(build).deploy(adopt=True)
+    bench.shows(media={"all.css": "redblue"}).rollback().shows(media={"old.css": "live"})
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_other_trees_are_not_for_a_build_to_write(builder: Builder) -> None:
+    builder.builds(Command("cat a.css > {media}/all.css; echo x > {apps}/a.css", "apps", ("media",))).deploy(exits=12)
+    assert not (builder.bench.world / "apps").exists() and not os.path.lexists(builder.bench.world / "media")
+    builder.builds(STATIC).deploy().bench.rests()
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_a_build_that_fails_switches_nothing_and_its_output_is_kept(builder: Builder) -> None:
+    bench = builder.builds(STATIC).deploy().bench
+    first = bench.current
+    builder.builds("echo made; echo no >&2; exit 3").deploy(exits=12)
+    bench.says("`echo made; echo no >&2; exit 3` (build) failed with exit code 3", "treeswap log ")
+    assert bench.current == first and bench.error and bench.error.hint
+    id = bench.error.hint.split()[-1]
+    assert [log.text for log in bench.site.command_logs(id)] == ["$ echo made; echo no >&2; exit 3\nmade\nno\n"]
+    bench.rests()
+
+
+def test_a_build_that_takes_too_long_is_stopped(builder: Builder) -> None:
+    builder.builds(Command("echo $$ > pid; sleep 600 & sleep 600", timeout=0.3)).deploy(exits=12)
+    builder.bench.says("took longer than 0.3 s")
+
+
+def test_what_a_build_leaves_in_the_background_ends_with_it(builder: Builder) -> None:
+    """A version must never change once it is sealed."""
+    builder.builds("(while :; do date >> ticking; sleep 0.01; done) > /dev/null 2>&1 & sleep 0.2").deploy()
+    builder.bench.rests()
+
+
+def test_what_commands_are_told(builder: Builder) -> None:
+    builder.builds(Command('echo {apps} {site} {release} {other} ${apps} "$(env | grep ^TREESWAP | sort)" > told'))
+    bench = builder.deploy().bench
+    id, site = bench.current, bench.site_root
+    told = (bench.world / "apps/told").read_text().split()
+    assert told == [
+        f"{site}/trees/apps/{id}", str(site), f"{site}/releases/{id}", "{other}",
+        "TREESWAP_PREVIOUS=", f"TREESWAP_RELEASE={site}/releases/{id}", f"TREESWAP_RELEASE_ID={id}",
+        f"TREESWAP_SITE={site}", f"TREESWAP_TREE_APPS={site}/trees/apps/{id}",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        (Command("mkfifo pipe"), "cannot be released"),
+        (Command("rm up; mkdir up", writes=("apps",)), "replaced up in apps"),
+    ],
+)
+def test_what_a_build_must_not_leave(builder: Builder, command: Command, problem: str) -> None:
+    builder.trees["apps"] = Tree("apps", builder.bench.world / "apps", shared=("up/",))
+    builder.builds(command).deploy(exits=12)
+    builder.bench.says(problem)
+
+
+def test_what_a_package_manager_links_from_its_cache_is_ours_alone(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A namespace's mounts refuse such links."""
+    monkeypatch.setattr("treeswap.site.building.can_confine", lambda _: False)
+    cache = builder.bench.root / "cache"
+    cache.write_text("package")
+    os.utime(cache, (1, 1))
+    builder.builds(f"ln {cache} package").deploy()
+    assert (builder.bench.world / "apps/package").read_text() == "package"
+    assert (cache.stat().st_nlink, cache.stat().st_mtime) == (1, 1)
+    builder.bench.rests()
+
+
+def test_what_a_build_makes_as_it_was_keeps_its_time(builder: Builder) -> None:
+    bench = builder.builds("cat a.css > made; date +%N > stamp").deploy().bench
+    time = (bench.world / "apps/made").stat().st_mtime_ns
+    bench.tree("apps", {"a.css": "red", "b.css": "white"})
+    builder.deploy()
+    assert (bench.world / "apps/made").stat().st_mtime_ns == time
+    bench.rests()
+
+
+def test_a_build_goes_on_in_a_tree_that_is_not_named(builder: Builder) -> None:
+    """`copy` names one tree; what builds write to the other ones is made anew, from what no build brought there."""
+    bench = builder.builds(STATIC, Command("ls > {apps}/list", "media", ("apps",))).deploy().bench
+    bench.tree("other", {"x": "1"}, bench.world / "other")
+    bench.deploy("other", add=True)
+    bench.shows(apps={"a.css": "red", "b.css": "blue", "list": "all.css\n"}, media={"all.css": "redblue"}).rests()
+
+
+def test_plans_name_the_builds_and_run_none(builder: Builder) -> None:
+    plan = builder.bench.site.plan(builder.builds(STATIC).request())
+    assert "build: cat *.css > {media}/all.css (in apps)" in plan.steps
+    assert not builder.bench.site_root.exists() and not list(builder.bench.world.iterdir())
+
+
+def test_modes_of_what_commands_leave(builder: Builder) -> None:
+    builder.builds("umask 077; mkdir closed; touch closed/file").deploy()
+    made = builder.bench.world / "apps/closed"
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert commands.TIMED_OUT == 124
