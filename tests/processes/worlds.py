@@ -162,7 +162,7 @@ class Hosted(World):
 
     def __init__(self, room: Path, number: int, *, owner: int, user: int) -> None:
         super().__init__(room, f"{ODD} {number}")
-        self.owner, self._user = owner, user
+        self.owner, self.user = owner, user
         self._furnish(owner)
 
     def reboot(self) -> None:
@@ -187,7 +187,7 @@ class Hosted(World):
             self.end_daemon(signal.SIGTERM)
 
     def _command(self, *words: str) -> list[str]:
-        return [*become(self._user), *words]
+        return [*become(self.user), *words]
 
     def _daemon(self) -> int:
         return int((self.site / ".treeswap/supervisor/supervisord.pid").read_text())
@@ -199,7 +199,7 @@ class Contained(World):
     def __init__(self, container: Container, room: Path, number: int, *, owner: str, user: str | None) -> None:
         super().__init__(room, f"{ODD} 9%i {number}")
         self.kind = "systemd-user" if user else "systemd"
-        self.container, self._user = container, user
+        self.container, self.user = container, user
         self.owner = int(container.run("id", "-u", owner))
         self._furnish(self.owner)
 
@@ -211,7 +211,7 @@ class Contained(World):
         return self.container.outside(path)
 
     def _command(self, *words: str) -> list[str]:
-        return self.container.command(*words, user=self._user)
+        return self.container.command(*words, user=self.user)
 
 
 def put_programs(room: Path) -> None:

@@ -94,6 +94,8 @@ class Supervisor:
         return frozenset(member.pid for member in self._members(unit))
 
     def at_boot(self, units: Collection[Unit]) -> None:
+        if not units and not self._daemon.configuration.exists():
+            return
         with self._daemon.locked():
             there = self._programs()
             states = self._states() if self._daemon.is_up() else {}

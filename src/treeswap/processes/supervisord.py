@@ -1,4 +1,5 @@
-"""A site's own supervisord: its configuration, its daemon, and the line to it.
+"""A site's own supervisord: its configuration, its daemon, and the line to it. It runs as the owner of SITE, whoever
+starts it, and so do its programs.
 
 SITE/.treeswap/supervisor/
     supervisord.conf     a program for each unit that runs or starts with the daemon; written anew at each change
@@ -71,10 +72,10 @@ class Supervisord:
     def locked(self) -> Iterator[None]:
         """Nobody else changes the configuration."""
         durable.make_directory(self.directory, 0o711)
+        self._give(self.directory)
         fd = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            if os.geteuid() == 0:
-                os.fchown(fd, self._site.stat().st_uid, -1)
+            self._give(fd)
             fcntl.flock(fd, fcntl.LOCK_EX)
             yield
         finally:
@@ -99,13 +100,13 @@ class Supervisord:
     def write(self, programs: Mapping[str, Program]) -> None:
         """Durable. The directories of the logs are made: without one, the daemon would refuse all of it."""
         for program in programs.values():
-            durable.make_directories(log_of(program.unit).parent, 0o700)
+            for made in durable.make_directories(log_of(program.unit).parent, 0o700):
+                self._give(made)
         text = self._head() + "".join(self._section(name, programs[name]) for name in sorted(programs))
-        durable.replace_file(self.configuration, text.encode(), 0o600)
+        durable.replace_file(self.configuration, text.encode(), 0o644)
 
     def _head(self) -> str:
-        owner = self._owner()
-        root = "user=root\n" if os.geteuid() == 0 else ""
+        root = "user=root\n" if self._site.stat().st_uid == 0 else ""
         return f"""\
 ; Written by treeswap, and written again at each change.
 [supervisord]
@@ -123,7 +124,6 @@ nocleanup=true
 [unix_http_server]
 file={self.socket}
 chmod=0700
-chown={owner}
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
@@ -131,12 +131,11 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
     def _section(self, name: str, program: Program) -> str:
         unit = program.unit
-        user = f"user={self._owner()}\n" if self._site.stat().st_uid != os.geteuid() else ""
         words = ["/usr/bin/env", f"{MARK}={mark_of(unit)}", *self._program, *unit.exec_arguments]
         return f"""
 [program:{name}]
 command={shlex.join(words)}
-{user}directory=/
+directory=/
 autostart={"true" if program.starts else "false"}
 autorestart=true
 startsecs=1
@@ -148,27 +147,26 @@ stdout_logfile_backups=1
 redirect_stderr=true
 """
 
-    def _owner(self) -> str:
-        owner = self._site.stat().st_uid
-        try:
-            return pwd.getpwuid(owner).pw_name
-        except KeyError:
-            raise Failed(f"{self._site} belongs to the user {owner}, who has no name here", hint="chown it to one")
+    def _give(self, file: Path | int) -> None:
+        """What root makes belongs to the owner of SITE too."""
+        if os.geteuid() == 0:
+            site = self._site.stat()
+            os.chown(file, site.st_uid, site.st_gid)
 
     # ------------------------------------------------------------ the daemon
 
     def refuse(self) -> None:
         """Where a daemon could not be made."""
+        for text in (str(self._site), *self._program):
+            # It fills in what follows a percent sign, in some values twice.
+            if not text.isprintable() or any(part in text for part in ("%", " ;", " #")):
+                raise Failed(f"{text!r} cannot stand in supervisor's configuration", hint="choose another deploy_to")
         length = len(os.fsencode(self.socket)) + _PID_SUFFIX
         if length > LONGEST_SOCKET:
             raise Failed(
                 f"{self.socket} is too long for a socket: with its suffix {length} bytes, of {LONGEST_SOCKET} allowed",
                 hint=f"a deploy_to that is {length - LONGEST_SOCKET} bytes shorter",
             )
-        for text in (str(self._site), *self._program):
-            # It fills in what follows a percent sign, in some values twice.
-            if not text.isprintable() or any(part in text for part in ("%", " ;", " #")):
-                raise Failed(f"{text!r} cannot stand in supervisor's configuration", hint="choose another deploy_to")
 
     def is_up(self) -> bool:
         import socket
@@ -186,7 +184,12 @@ redirect_stderr=true
         """Starts the daemon, in an environment that does not depend on who starts it; its socket is there on return."""
         import subprocess
 
-        about = pwd.getpwuid(os.geteuid())
+        owner = self._site.stat().st_uid
+        try:
+            about = pwd.getpwuid(owner)
+        except KeyError:
+            raise Failed(f"{self._site} belongs to the user {owner}, who has no name here", hint="chown it to one")
+        becomes = os.geteuid() == 0
         clean = [f"PATH={_PATH}", f"HOME={about.pw_dir}", f"USER={about.pw_name}", f"LOGNAME={about.pw_name}"]
         done = subprocess.run(
             ["/usr/bin/env", "-i", *clean, "LANG=C.UTF-8", *_daemon(), "-c", str(self.configuration)],
@@ -195,6 +198,9 @@ redirect_stderr=true
             capture_output=True,
             text=True,
             errors="replace",
+            user=owner if becomes else None,
+            group=about.pw_gid if becomes else None,
+            extra_groups=os.getgrouplist(about.pw_name, about.pw_gid) if becomes else None,
         )
         if done.returncode != 0:
             raise Failed("supervisord did not start", cause=(done.stderr or done.stdout).strip())
