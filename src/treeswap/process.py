@@ -27,7 +27,8 @@ HEALTH_PATH = "/up"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,39}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
-_THROUGH_CURRENT = re.compile(r"(?<![\w.-])current/|\{site\}/+current(?![\w.-])")
+_THROUGH_CURRENT = re.compile(r"(?<![\w.-])current/|/current(?![\w.-])")
+_URL = re.compile(r"https?://\S+")
 _SOCKET = re.compile(r"\{socket\}|TREESWAP_SOCKET")
 
 
@@ -104,7 +105,7 @@ class Process:
 
     @staticmethod
     def _check_text(where: str, text: str, trees: Collection[str]) -> None:
-        if _THROUGH_CURRENT.search(text):
+        if _THROUGH_CURRENT.search(_URL.sub("", text)):
             raise ConfigError(
                 f"{where}: {text!r} names current/, which is another release after the next switch",
                 hint="name what is in the process's own release: {release}/NAME, or {NAME} for a tree",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from treeswap.errors import ConfigError, Failed
+from treeswap.errors import ConfigError
 from treeswap.layout import Layout
 from treeswap.process import LONGEST_SOCKET, Process, fill, words
 
+from . import envfile
 from .seam import Unit
 
 
@@ -51,7 +51,7 @@ class Running:
         where = f"processes.{self.process.name}"
         added = {"PYTHONDONTWRITEBYTECODE": "1"}
         for file in self.process.env_files:
-            added |= _read(self.directory / self._filled(file, f"{where}.env_files"))
+            added |= envfile.read(self.directory / self._filled(file, f"{where}.env_files"))
         added |= {name: self._filled(text, f"{where}.env.{name}") for name, text in self.process.env.items()}
         added |= {
             "TREESWAP_SITE": str(self.unit.site),
@@ -83,26 +83,3 @@ def socket_path(unit: Unit) -> Path:
             hint=f"a deploy_to or a name that is {length - LONGEST_SOCKET} bytes shorter",
         )
     return path
-
-
-def _read(file: Path) -> dict[str, str]:
-    """NAME=VALUE, one a line; a value may be quoted as in a shell, `export` may stand before it, # begins a comment.
-    What is wrong is told by its line's number: the line may hold a secret."""
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, ValueError) as error:
-        raise Failed(f"the env file {file} cannot be read", hint="make it, or take it out of env_files", cause=error)
-    found = {}
-    for number, line in enumerate(lines, 1):
-        name, equals, text = line.strip().removeprefix("export ").partition("=")
-        if not name or name.startswith("#"):
-            continue
-        parts: list[str] = []
-        try:
-            parts = shlex.split(text, comments=True)
-        except ValueError:
-            equals = ""
-        if not equals or not name.strip().isidentifier() or "\0" in text:
-            raise Failed(f"the env file {file} has no NAME=VALUE in line {number}", hint="put a value in quotes")
-        found[name.strip()] = " ".join(parts)
-    return found
