@@ -108,5 +108,23 @@ def test_a_site_whose_name_would_be_read_as_something_else_is_refused(tmp_path: 
 
 
 def test_a_site_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
+    site = tmp_path / ("x" * 90)
+    site.mkdir()
     with pytest.raises(Failed, match="too long for a socket"):
-        manager("supervisor", "site", tmp_path / ("x" * 90)).install([WEB])
+        manager("supervisor", "site", site).install([WEB])
+
+
+def test_who_is_neither_owner_nor_root_is_refused(request: pytest.FixtureRequest) -> None:
+    with made(request, "supervisor, root") as world:
+        assert isinstance(world, Hosted)
+        world.user = ordinary()
+        with pytest.raises(Failed, match="run as its owner, root") as refusal:
+            world.install(WEB)
+        assert refusal.value.hint == "run this as them, or as root"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_an_owner_without_a_name_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4_000_000, -1)
+    with pytest.raises(Failed, match="the user 4000000, who has no name here"):
+        manager("supervisor", "site", tmp_path).install([WEB])

@@ -3,6 +3,7 @@
 seam.py         Unit, ProcessManager: the contract
 running.py      what a definition becomes for one unit: words, environment, directory, socket
 envfile.py      the files of NAME=VALUE that a definition names
+owner.py        whom they run as
 choosing.py     which manager a site gets
 systemd.py      units of systemd, the system's or a user's own; unitfiles.py has their names and texts
 supervisor.py   a supervisord of the site's own; supervisord.py has its configuration and daemon, unixrpc.py the line

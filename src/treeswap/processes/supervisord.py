@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
-import pwd
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ from treeswap.layout import Layout
 from treeswap.process import LONGEST_SOCKET
 
 from .family import MARK
+from .owner import owner_of, require_owner
 from .seam import Unit
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -157,6 +157,7 @@ redirect_stderr=true
 
     def refuse(self) -> None:
         """Where a daemon could not be made."""
+        require_owner(self._site, or_root=True)
         for text in (str(self._site), *self._program):
             # It fills in what follows a percent sign, in some values twice.
             if not text.isprintable() or any(part in text for part in ("%", " ;", " #")):
@@ -177,18 +178,18 @@ redirect_stderr=true
             except (FileNotFoundError, ConnectionRefusedError):
                 return False
             except OSError as error:
-                raise Failed(f"{self.socket} cannot be reached", hint="run this as the owner of SITE", cause=error)
+                raise Failed(
+                    f"{self.socket} cannot be reached",
+                    hint="run this as the owner of the site, or as root",
+                    cause=error,
+                )
         return True
 
     def start(self) -> None:
         """Starts the daemon, in an environment that does not depend on who starts it; its socket is there on return."""
         import subprocess
 
-        owner = self._site.stat().st_uid
-        try:
-            about = pwd.getpwuid(owner)
-        except KeyError:
-            raise Failed(f"{self._site} belongs to the user {owner}, who has no name here", hint="chown it to one")
+        about = owner_of(self._site)
         becomes = os.geteuid() == 0
         clean = [f"PATH={_PATH}", f"HOME={about.pw_dir}", f"USER={about.pw_name}", f"LOGNAME={about.pw_name}"]
         done = subprocess.run(
@@ -198,7 +199,7 @@ redirect_stderr=true
             capture_output=True,
             text=True,
             errors="replace",
-            user=owner if becomes else None,
+            user=about.pw_uid if becomes else None,
             group=about.pw_gid if becomes else None,
             extra_groups=os.getgrouplist(about.pw_name, about.pw_gid) if becomes else None,
         )

@@ -21,6 +21,7 @@ from treeswap.process import Process
 from treeswap.release import ReleaseId
 
 from . import unitfiles
+from .owner import require_owner
 from .seam import PROGRAM, Unit
 
 _ALIVE = "active,activating,reloading,deactivating"
@@ -104,6 +105,7 @@ class Systemd:
                 "only root can make units of the system",
                 hint='set process_manager = "systemd-user" (or "supervisor"), or run this as root',
             )
+        require_owner(self._site, or_root=not self._user)
         if self._user and not lingers():
             raise Failed(
                 f"the user {user} has no systemd that stays when nobody is logged in",

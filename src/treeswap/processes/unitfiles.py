@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from treeswap.errors import Failed
 from treeswap.process import Process
 from treeswap.release import ReleaseId
 
+from .owner import owner_of
 from .seam import Unit
 
 BACKS_OFF = 254
@@ -127,8 +127,8 @@ WantedBy={self._names.target}
 """
 
     def _user_line(self) -> str:
-        owner = self._site.stat().st_uid
-        return "" if self._user or owner == os.geteuid() else f"User={_user_name(owner)}\n"
+        owner = owner_of(self._site)
+        return "" if self._user or owner.pw_uid == 0 else f"User={owner.pw_name}\n"
 
 
 def site_of(boot_unit: str) -> str | None:
@@ -169,10 +169,3 @@ def _quoted(word: str) -> str:
 
 def _escaped(text: str) -> str:
     return text.replace("%", "%%")
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
