@@ -143,7 +143,8 @@ class World(ABC):
     def _command(self, *words: str) -> list[str]:
         """The words that run a command as the user of the site, on the machine."""
 
-    def _furnish(self, owner: int) -> None:
+    def furnish(self, owner: int) -> None:
+        """Makes the directory of the site."""
         site = self.outside(self.site)
         (site / ".treeswap").mkdir(parents=True)
         subprocess.run(["chown", "-R", f"{owner}:{owner}", str(site)], check=True)
@@ -163,7 +164,7 @@ class Hosted(World):
     def __init__(self, room: Path, number: int, *, owner: int, user: int) -> None:
         super().__init__(room, f"{ODD} {number}")
         self.owner, self.user = owner, user
-        self._furnish(owner)
+        self.furnish(owner)
 
     def reboot(self) -> None:
         """Everything ends at once. What a cron job of @reboot would do follows."""
@@ -201,7 +202,7 @@ class Contained(World):
         self.kind = "systemd-user" if user else "systemd"
         self.container, self.user = container, user
         self.owner = int(container.run("id", "-u", owner))
-        self._furnish(self.owner)
+        self.furnish(self.owner)
 
     def reboot(self) -> None:
         self.container.stop()
