@@ -91,7 +91,8 @@ class History:
 def rollback_target(
     current: ReleaseId, records: Mapping[ReleaseId, Record], history: History, trees: Mapping[str, Tree]
 ) -> Record | None:
-    """Where a rollback goes: the newest earlier release that was served, is not bad and has other versions.
+    """Where a rollback goes: the newest earlier release that was served, is not bad and has other versions or other
+    processes.
 
     "Earlier" and "newest" are of what the releases stand for, so that one which repeats an older one takes its place.
     Where the current release has no record that can be read, it stands for itself, and any other is another one.
@@ -113,7 +114,7 @@ def rollback_target(
 def _nothing_else(record: Record, now: Record, trees: Mapping[str, Tree]) -> bool:
     """Whether going to `record` would show what is shown now; a tree that it lacks keeps its version."""
     shared = [name for name in trees if name in now.versions and name in record.versions]
-    return all(record.version_id(name) == now.version_id(name) for name in shared)
+    return record.processes == now.processes and all(record.version_id(name) == now.version_id(name) for name in shared)
 
 
 def bad_after(target: Record, records: Mapping[ReleaseId, Record], history: History) -> list[ReleaseId]:

@@ -9,12 +9,12 @@ import click
 from treeswap.errors import UsageError
 
 from . import summaries
-from .command import LINES, SWITCHES, dry_run, verb
+from .command import GOES_ON, LINES, dry_run, verb
 from .report import Answer
 from .session import Session
 
 
-@verb("adopt", example="treeswap adopt /srv/www/apps /etc/mysite media=/srv/static/media", exits=SWITCHES)
+@verb("adopt", example="treeswap adopt /srv/www/apps /etc/mysite media=/srv/static/media", exits=GOES_ON)
 @click.argument("dests", type=click.Path(), metavar="[[NAME=]DEST]...", nargs=-1)
 @click.option("--deploy-to", type=click.Path(), metavar="DIRECTORY", help="Where SITE is, or is to be made.")
 @click.option(

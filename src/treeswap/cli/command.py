@@ -24,7 +24,8 @@ EXIT_CODES = {
 }
 LOOKS = (0, 2, 10)
 CHANGES = (0, 2, 10, 11, 12)
-SWITCHES = (0, 2, 10, 11, 12, 17)
+SWITCHES = (0, 2, 10, 11, 12, 13, 17)
+GOES_ON = (0, 2, 10, 11, 12, 17)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

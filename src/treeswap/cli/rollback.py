@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from . import completing, summaries
-from .command import SWITCHES, dry_run, verb
+from .command import GOES_ON, dry_run, verb
 from .report import Answer
 from .session import Session
 
 
-@verb("rollback", example="treeswap rollback", exits=tuple(sorted({*SWITCHES, 15})))
+@verb("rollback", example="treeswap rollback", exits=tuple(sorted({*GOES_ON, 15})))
 @click.argument("release", metavar="[ID]", required=False, shell_complete=completing.releases)
 @click.option("--force", is_flag=True, help="Go on despite warnings.")
 @dry_run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from treeswap.outcomes import Status, TreeStatus
+from treeswap.outcomes import ProcessStatus, Status, TreeStatus
 
 from . import words
 from .command import LOOKS, verb
@@ -36,8 +36,19 @@ def _fields(status: Status) -> dict[str, object]:
         "trees": {
             name: {"path": tree.path, "ok": tree.ok, "problem": tree.problem} for name, tree in status.trees.items()
         },
-        "processes": {},
+        "processes": {name: _process_fields(process) for name, process in status.processes.items()},
         "maintenance": False,
+    }
+
+
+def _process_fields(process: ProcessStatus) -> dict[str, object]:
+    return {
+        "instances": process.instances,
+        "running": process.running,
+        "manager": process.manager,
+        "socket": process.socket,
+        "also_of": list(process.also_of),
+        "problem": process.problem,
     }
 
 
@@ -57,8 +68,23 @@ def _text(status: Status) -> str:
     if status.hold:
         rows.append(["hold", f"{status.hold.why} ({status.hold.by}, {words.when(status.hold.since)})"])
     trees = [[name, _verdict(tree), words.name(tree.path or "no public path")] for name, tree in status.trees.items()]
-    text = words.table(rows)
-    return text + "\n\n" + words.table([[name, path, ok] for name, ok, path in trees]) if trees else text
+    processes = [[name, _running(process)] for name, process in status.processes.items()]
+    parts = [words.table(rows)]
+    parts += [words.table([[name, path, ok] for name, ok, path in trees])] if trees else []
+    parts += [words.table(processes)] if processes else []
+    return "\n\n".join(parts)
+
+
+def _running(process: ProcessStatus) -> str:
+    if process.running is None:
+        return f"not known: {process.problem}"
+    told = []
+    if process.instances:
+        verdict = "" if process.running == process.instances else "NOT OK: "
+        told.append(f"{verdict}{process.running} of {process.instances} running under {process.manager}")
+    if process.also_of:
+        told.append(f"still running of {', '.join(process.also_of)}")
+    return "; ".join(told)
 
 
 def _verdict(tree: TreeStatus) -> str:

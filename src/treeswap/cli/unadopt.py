@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from . import completing, summaries
-from .command import SWITCHES, dry_run, verb
+from .command import GOES_ON, dry_run, verb
 from .report import Answer
 from .session import Session
 
 
-@verb("unadopt", example="treeswap unadopt --tree media", exits=SWITCHES)
+@verb("unadopt", example="treeswap unadopt --tree media", exits=GOES_ON)
 @click.option("--tree", metavar="NAME", shell_complete=completing.trees, help="This tree only; it leaves the site.")
 @dry_run
 @click.pass_obj

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from .changes import Decision, FileCounts, Outcome, Plan, Pruned, TreePlan
     from .looks import CommandLog, Difference, Finding, LogEntry, Problem, ReleaseRow, TreeDifference, Verified
     from .progress import Event, Listener, silent
-    from .standing import HoldMark, LockHolder, Status, TreeStatus
+    from .standing import HoldMark, LockHolder, ProcessStatus, Status, TreeStatus
 
 _ROOMS = {
     "progress": ("Event", "Listener", "silent"),
-    "standing": ("LockHolder", "HoldMark", "TreeStatus", "Status"),
+    "standing": ("LockHolder", "HoldMark", "TreeStatus", "ProcessStatus", "Status"),
     "changes": ("FileCounts", "Outcome", "TreePlan", "Plan", "Decision", "Pruned"),
     "looks": ("ReleaseRow", "Problem", "Verified", "TreeDifference", "Difference", "Finding", "LogEntry", "CommandLog"),
 }
@@ -35,6 +35,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Problem",
+    "ProcessStatus",
     "Pruned",
     "ReleaseRow",
     "Status",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -49,6 +49,19 @@ class TreeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """A process of the current release: how many of its `instances` run (None: `problem` says why that is not known),
+    and where it is reached. `also_of` are other releases that still have it."""
+
+    instances: int
+    running: int | None
+    manager: str | None
+    socket: Path | None
+    also_of: tuple[ReleaseId, ...]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """`state` is `rest`, `changing` or `interrupted`; `interrupted` says what was, and `advice` what to type."""
 
@@ -63,3 +76,4 @@ class Status:
     trees: Mapping[str, TreeStatus]
     interrupted: str | None = None
     advice: str | None = None
+    processes: Mapping[str, ProcessStatus] = field(default_factory=dict)

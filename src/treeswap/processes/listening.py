@@ -38,6 +38,19 @@ def queued(path: Path) -> int | None:
         return None
 
 
+def is_listened_at(path: Path) -> bool:
+    """Whether somebody would accept a connection, in time. What is no socket nobody listens at."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+        connection.setblocking(False)
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except BlockingIOError:  # its queue is full
+            return True
+    return True
+
+
 def peer(connection: socket.socket) -> int:
     """The process that called listen(2) on the other side of a unix socket; 0 where it is in none of this process's
     namespaces."""

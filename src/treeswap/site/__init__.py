@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from treeswap.sources import Directory
 
+    from .launching import Launch
     from .work import Work
 
 __all__ = ["Pair", "Request", "Site"]
@@ -145,10 +146,10 @@ class Site(Core):
         2. Stage a version of each tree that changed.
         3. Build: the site's own commands make the rest, in the stage.
         4. Seal: sync, manifests, record. From here on it is a release.
-        5. Prepare: nothing, on a site without processes.
+        5. Prepare: start its processes, and wait until they are healthy.
         6. Switch: adopt what is live, then one rename.
-        7. Confirm: the site's own commands.
-        8. Retire: prune.
+        7. Confirm: the site's own commands; ask what is served, and switch back if it is not the new release.
+        8. Retire: end the processes of the release before; prune.
         """
         from .deploying import Deploy
 
@@ -159,6 +160,7 @@ class Site(Core):
             if not deploy.build():  # 3
                 return deploy.nothing_to_do()
             deploy.seal()  # 4
+            deploy.prepare()  # 5
             deploy.switch()  # 6
             deploy.confirm()  # 7
             return deploy.retire()  # 8
@@ -379,6 +381,14 @@ class Site(Core):
 
         with self.telling():
             return pinning.take(self, release)
+
+    def launch(self, process: str, *, release: str | None = None, instance: int = 1) -> Launch:
+        """All that it takes to become a process of a release (default: current), which is held from here on."""
+        from . import launching
+
+        self.require()
+        with self.telling():
+            return launching.launch(self, release, process, instance)
 
     @contextmanager
     def pin(self, release: str | None = None) -> Iterator[Release]:

@@ -86,7 +86,14 @@ def _made(
         )
     run = (before.run or before.id) if before else id
     record = Record(
-        id, {n: versions[n] for n in core.trees if n in versions}, core.clock(), "adopted", core.by, run=run
+        id,
+        {n: versions[n] for n in core.trees if n in versions},
+        core.clock(),
+        "adopted",
+        core.by,
+        run=run,
+        processes=before.processes if before else (),
+        process_manager=before.process_manager if before else None,
     )
     switch.make_release(core.layout, record)
     return record

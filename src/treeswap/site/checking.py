@@ -16,7 +16,7 @@ from treeswap.errors import (
     UsageError,
     listed,
 )
-from treeswap.release import Record, Tree
+from treeswap.release import Record, ReleaseId, Tree
 from treeswap.sources import Directory, Nothing
 from treeswap.stage import Base, TreeWork
 
@@ -45,6 +45,7 @@ def look(core: Core, request: Request) -> Work:
         _plan_writing(core, work)
     _find_only_live(work)
     _check_sources_given(work)
+    _check_processes(core, work)
     sharing.check(core, work)
     return work
 
@@ -116,6 +117,26 @@ def _check_places(core: Core, work: Work) -> None:
             continue
         place = [tree.path] if tree.path is not None else []
         places.check_place(tree.trees_dir, f"the trees_dir of {tree.name}", place, site.settings.group)
+
+
+def _check_processes(core: Core, work: Work) -> None:
+    """Processes that could not run are refused, and a manager that is not there; no process is asked."""
+    settings = work.site.settings
+    if not settings.processes:
+        return
+    from treeswap.processes import Unit, socket_path
+
+    for process in settings.processes:
+        process.check(work.site.trees)
+        if process.has_socket:
+            unit = Unit(work.site.name, core.root, ReleaseId("0" * 14), process.name, process.instances)
+            socket_path(unit)
+    if work.before.name != work.site.name and any(r.processes for r in core.releases_there().values()):
+        raise UsageError(
+            f"the site is called {work.before.name!r}, and its processes run under that name",
+            hint=f'set name = "{work.before.name}"',
+        )
+    core.manager(settings.process_manager)
 
 
 def _find_adoptions(core: Core, work: Work) -> None:

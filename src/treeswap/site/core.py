@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from treeswap import durable, places, switch
 from treeswap.commands import Runner, run
@@ -34,8 +35,13 @@ from treeswap.outcomes import Event, HoldMark, Listener, silent
 from treeswap.records import Records, SiteFile, read_site, write_site
 from treeswap.release import Record, Release, ReleaseId, Settings, Tree, Version
 
+if TYPE_CHECKING:
+    from treeswap.processes import ProcessManager
+
 Excluded = Callable[[str, bool], bool]
 Excluding = Callable[[Sequence[str]], Excluded]
+Managers = Callable[[str, str, Path], "ProcessManager"]
+"""(kind, the site's name, SITE) -> what runs its processes."""
 
 _SWITCH_WAIT = 30.0
 """Seconds for which a change waits for `switch.lock`, which others hold for moments only."""
@@ -67,6 +73,7 @@ class Core:
         excluding: Excluding | None = None,
         clock: Callable[[], datetime] = utc_now,
         runner: Runner = run,
+        managers: Managers | None = None,
     ) -> None:
         self.layout = Layout(root)
         self.listener = listener
@@ -75,6 +82,8 @@ class Core:
         self.clock = clock
         self.runner = runner
         self.excluding = excluding
+        self._managers = managers
+        self._known_managers: dict[tuple[str, str], ProcessManager] = {}
         with refusing():
             self.load()
 
@@ -112,6 +121,20 @@ class Core:
     @property
     def settings(self) -> Settings:
         return self.ground.site.settings
+
+    def has_processes(self) -> bool:
+        """Whether any release has processes. Most sites have none, and ask nobody for any."""
+        return any(record.processes for record in self.ground.records.readable()[0].values())
+
+    def manager(self, kind: str) -> ProcessManager:
+        """What runs this site's processes: of this kind, or `auto`, what works here. `Failed` or `ConfigError`."""
+        from treeswap import processes  # most sites have none
+
+        kind = processes.detect() if kind == processes.AUTO else kind
+        known = kind, self.name  # a site that is being made has another name before
+        if known not in self._known_managers:
+            self._known_managers[known] = (self._managers or processes.manager)(kind, self.name, self.root)
+        return self._known_managers[known]
 
     # ------------------------------------------------------------ making and unmaking SITE
 
@@ -176,6 +199,7 @@ class Core:
             with self.switching(doing) as notes:
                 # Also where site.json is not there yet: a first deploy may have died while it wrote it.
                 notes += self._noted(recovery.sweep(self.ground).notes)
+                notes += self._noted(self._settle_processes())
             yield notes
 
     @contextmanager
@@ -187,6 +211,13 @@ class Core:
             self._refuse_hold()
             self.load()
             yield self._noted(recovery.settle(self.ground).notes) if self.exists else []
+
+    def _settle_processes(self) -> list[str]:
+        if not self.exists or not self.has_processes():
+            return []
+        from . import draining
+
+        return draining.settle(self)
 
     def alone(self, doing: str) -> Lock:
         """`deploy.lock`, if it can be had at once, and nothing else: `Locked`."""

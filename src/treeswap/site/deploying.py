@@ -17,7 +17,20 @@ from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, FileCounts, Outcome
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, built, checking, failing, homes, pruning, sharing, straying, swinging
+from . import (
+    adopting,
+    built,
+    checking,
+    confirming,
+    draining,
+    failing,
+    homes,
+    pruning,
+    serving,
+    sharing,
+    straying,
+    swinging,
+)
 from .building import Building
 from .core import Core
 from .recycling import Recycling
@@ -190,7 +203,8 @@ class Deploy:
             self._building.run(self._manifests, self._lease)
             for name in work.written:
                 self._take_built(work.site.trees[name])
-        return bool(work.new or work.adopting or self._request.force or work.current is None)
+        forced = self._request.force or work.current is None
+        return bool(work.new or work.adopting or work.other_processes or forced)
 
     def _take_built(self, tree: Tree) -> None:
         core, work = self._core, self._work
@@ -239,7 +253,9 @@ class Deploy:
     def _sealed_record(self) -> Record:
         work = self._work
         versions = {**work.kept(), **self._versions}
-        repeats = work.current.stands_for if work.current and not work.new and not work.adopting else None
+        settings = work.site.settings
+        same = not work.new and not work.adopting and not work.other_processes
+        repeats = work.current.stands_for if work.current and same else None
         return Record(
             id=self._id,
             versions={name: versions[name] for name in work.site.trees if name in versions},
@@ -251,6 +267,8 @@ class Deploy:
             run=self._id,
             adopts=self._adopted_id,
             built_by=work.built_by if work.building else work.current.built_by if work.current else None,
+            processes=settings.processes,
+            process_manager=self._core.manager(settings.process_manager).name if settings.processes else None,
         )
 
     def _prepare_shared(self) -> None:
@@ -285,6 +303,25 @@ class Deploy:
             return layout.version(work.current.versions[name])
         assert tree.path is not None
         return tree.path
+
+    # ------------------------------------------------------------ 5 prepare
+
+    def prepare(self) -> None:
+        """Starts the new release's processes, and waits until they are healthy."""
+        assert self._record is not None
+        if self._record.processes:
+            with self._step("prepare"):
+                self._stack.callback(self._end_processes)
+                serving.prepare(self._core, self._record)
+
+    def _end_processes(self) -> None:
+        """Ends what was started for a switch that did not come. Where something resists, the release stays for it."""
+        if self._settled or self._is_current():
+            return
+        assert self._record is not None
+        if left := serving.end(self._core, self._record):
+            self._core.tell("prepare", note=f"{left}; the next change tries again", warning=True)
+            self._settled = True
 
     # ------------------------------------------------------------ 6 switch
 
@@ -359,14 +396,16 @@ class Deploy:
     # ------------------------------------------------------------ 7 confirm, 8 retire
 
     def confirm(self) -> None:
-        """Runs the site's `after_switch` commands."""
+        """Runs the site's `after_switch` commands, and sees that the new release is served: else `SwitchedBack`."""
         assert self._record is not None
         with self._step("confirm"):
-            swinging.run_after_switch(self._core, self._record, self._before)
+            if seen := confirming.conclude(self._core, self._record, self._before, goes_back=True):
+                self._note(seen)
 
     def retire(self) -> Outcome:
-        """Prunes. What fails here is a warning: the deploy is done."""
+        """Ends the old processes, and prunes. What fails here is a warning: the deploy is done."""
         with self._step("retire"):
+            self._warnings += draining.retire(self._core)
             self._warnings += self._recycling.finish()
             self._warnings += pruning.after_a_deploy(self._core)
         return self.outcome(changed=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from treeswap.outcomes import FileCounts, Plan, TreePlan
 from treeswap.release import Command
 
+from . import forecast
 from .core import Core
 from .work import Work, path_of
 
@@ -33,9 +34,12 @@ def plan_of(core: Core, work: Work, *, switch: bool = True) -> Plan:
     if work.changes:
         steps.append("seal the release")
         if switch:
+            processes, settings = work.site.settings.processes, work.site.settings
+            steps += forecast.before_the_switch(processes)
             steps += adoption_steps(work)
             steps.append(f"switch {core.layout.current} to it")
             steps += [f"run: {told(command)}" for command in work.site.settings.after_switch]
+            steps += forecast.after_the_switch(core, processes, settings, work.current)
             steps.append(f"prune down to {work.site.settings.keep_releases} releases")
     nothing = ("nothing: every tree equals the current release's",)
     return Plan(tuple(steps) or nothing, work.changes, core.root, tuple(trees))

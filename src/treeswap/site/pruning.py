@@ -112,6 +112,10 @@ def _in_use(core: Core, records: Mapping[ReleaseId, Record]) -> dict[ReleaseId, 
         newest[core.layout.release(id)] = id
     for directory, occupant in occupants.find(newest).items():
         used.setdefault(newest[directory], str(occupant))
+    if core.has_processes():
+        from . import attendance
+
+        used |= attendance.in_use(core)
     return used
 
 

@@ -15,7 +15,7 @@ from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, planning, pruning, sharing, straying, swinging
+from . import adopting, confirming, draining, forecast, planning, pruning, serving, sharing, straying, swinging
 from .core import Core
 
 
@@ -43,9 +43,9 @@ def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt:
             notes += told
         before = core.ground.current()
         target = _complete(core, target, before, current, force=force)
+        serving.prepare(core, target)
         outcome = _go(core, target, before, current, "switch")
-    swinging.run_after_switch(core, target, before)
-    return replace(outcome, notes=(*notes, *outcome.notes))
+    return _concluded(core, replace(outcome, notes=(*notes, *outcome.notes)), target, before, goes_back=True)
 
 
 def plan_switch(core: Core, token: str) -> Plan:
@@ -64,10 +64,18 @@ def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
         current = _served(core)
         bad = bad_after(target, core.releases_there(), core.ground.history())
         going_to = _complete(core, target, before, current, force=force)
+        serving.prepare(core, going_to)
         outcome = _go(core, going_to, before, current, "rollback", bad=bad)
         warnings = _strays_left(core, current, going_to) if current else ()
-    swinging.run_after_switch(core, going_to, before)
-    return replace(outcome, notes=(*notes, *outcome.notes), warnings=warnings)
+    outcome = replace(outcome, notes=(*notes, *outcome.notes), warnings=warnings)
+    # Whoever goes back wants to be away from what is bad: whatever is seen, it is not switched to again.
+    return _concluded(core, outcome, going_to, before, goes_back=False)
+
+
+def _concluded(core: Core, outcome: Outcome, target: Record, before: ReleaseId | None, *, goes_back: bool) -> Outcome:
+    seen = confirming.conclude(core, target, before, goes_back=goes_back)
+    notes = (*outcome.notes, seen) if seen else outcome.notes
+    return replace(outcome, notes=notes, warnings=(*outcome.warnings, *draining.retire(core)))
 
 
 def plan_rollback(core: Core, token: str | None) -> Plan:
@@ -181,6 +189,8 @@ def _complete(core: Core, target: Record, before: ReleaseId | None, current: Rec
         revision=target.revision,
         repeats=target.stands_for,
         run=id,
+        processes=target.processes,
+        process_manager=target.process_manager,
     )
     held = lease.make(core.layout, id)
     try:
@@ -238,4 +248,10 @@ def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]
 
 def _steps(core: Core, target: Record, current: ReleaseId | None) -> tuple[str, ...]:
     after = tuple(f"run: {planning.told(command)}" for command in core.settings.after_switch)
-    return (f"switch {core.layout.current} from {current or 'nothing'} to {target.id}", *after)
+    now = _served(core)
+    return (
+        *forecast.before_the_switch(target.processes),
+        f"switch {core.layout.current} from {current or 'nothing'} to {target.id}",
+        *after,
+        *forecast.after_the_switch(core, target.processes, core.settings, now),
+    )

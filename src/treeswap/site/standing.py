@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from treeswap import leftovers, lock, places
 from treeswap.errors import TreeswapError
 from treeswap.history import History, rollback_target
-from treeswap.outcomes import Status, TreeStatus
+from treeswap.outcomes import ProcessStatus, Status, TreeStatus
 from treeswap.release import Record, ReleaseId, Tree
 
 from .core import Core
@@ -39,7 +39,16 @@ def status(core: Core) -> Status:
         trees={name: _tree_status(core, tree, served, history) for name, tree in core.trees.items()},
         interrupted=interrupted,
         advice=_advice(current, records) if interrupted else None,
+        processes=_processes(core),
     )
+
+
+def _processes(core: Core) -> Mapping[str, ProcessStatus]:
+    if not core.has_processes():
+        return {}
+    from . import attendance
+
+    return attendance.statuses(core)
 
 
 def _advice(current: ReleaseId | None, records: Mapping[ReleaseId, Record]) -> str:

@@ -69,7 +69,13 @@ class Work:
 
     @property
     def changes(self) -> bool:
-        return bool(self.new or self.adopting or self.request.force or self.current is None or self.building)
+        forced = self.request.force or self.current is None
+        return bool(self.new or self.adopting or self.other_processes or forced or self.building)
+
+    @property
+    def other_processes(self) -> bool:
+        """Whether the site's processes are others than those of the current release."""
+        return self.current is not None and self.current.processes != self.site.settings.processes
 
     def kept(self) -> dict[str, Version]:
         """The versions of the current release that stay."""

@@ -1,0 +1,179 @@
+"""A site whose application runs for real: gunicorn, under a supervisord of the site's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import treeswap
+
+PROGRAM = [sys.executable, "-m", "treeswap"]
+APP = Path(__file__).parent / "app.py"
+TREES = ("apps", "conf")
+WEB = f"{sys.executable} -m gunicorn app:application --workers 2 --bind unix:{{socket}}"
+CONFIGURATION = """
+name = "example"
+deploy_to = "{site}"
+process_manager = "supervisor"
+keep_releases = 3
+grace = 0
+{more}
+[trees.apps]
+source = "new/apps"
+path = "live/apps"
+[trees.conf]
+source = "new/conf"
+path = "live/conf"
+[processes.web]
+command = '{web}'
+tree = "apps"
+deploy_timeout = {deploy_timeout}
+drain_timeout = 10
+{of_web}
+{rest}
+"""
+
+
+class Served:
+    """`new/NAME` are the sources, `live/NAME` the public paths, `site` is SITE."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.site_root = root, root / "site"
+        (root / "live").mkdir()
+        self.said: dict[str, object] = {}
+        self.configure()
+
+    # ------------------------------------------------------------ what there is to deploy
+
+    def configure(self, **said: object) -> None:
+        """What the treeswap.toml says besides what it always says, from now on."""
+        self.said |= said
+        defaults = {"more": "", "of_web": "", "rest": "", "web": WEB, "deploy_timeout": 20}
+        text = CONFIGURATION.format(**{**defaults, **self.said, "site": self.site_root})
+        (self.root / "treeswap.toml").write_text(text)
+
+    def version(self, text: str, **faults: bool) -> None:
+        """All sources are of this version from now on, with these faults."""
+        for name in TREES:
+            shutil.rmtree(self.root / "new" / name, ignore_errors=True)
+            (self.root / "new" / name).mkdir(parents=True)
+            (self.root / "new" / name / "version").write_text(text)
+        shutil.copyfile(APP, self.root / "new/apps/app.py")
+        for fault in faults:
+            (self.root / "new/apps" / fault).touch()
+
+    # ------------------------------------------------------------ verbs
+
+    def run(self, *words: str, exits: int = 0) -> str:
+        """Runs treeswap as a person does; gives what it told."""
+        done = subprocess.run(
+            [*PROGRAM, *words], cwd=self.root, env=self.environ, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == exits, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def deploy(self, text: str, *words: str, exits: int = 0, **faults: bool) -> str:
+        self.version(text, **faults)
+        return self.run("deploy", *words, exits=exits)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {name: text for name, text in os.environ.items() if "TREESWAP" not in name}
+
+    @property
+    def site(self) -> treeswap.Site:
+        return treeswap.Site.at(self.site_root)
+
+    # ------------------------------------------------------------ what is seen
+
+    @property
+    def current(self) -> str:
+        return os.readlink(self.site_root / "current").removeprefix("releases/")
+
+    def ask(self, path: str = "/", socket: Path | None = None) -> str:
+        """What visitors see, as a web server asks for it."""
+        return Visitor(socket or self.site_root / "current/run/web.sock").get(path)
+
+    def units(self) -> set[str]:
+        """All that runs, as `NAME N of ID`."""
+        return {str(unit) for unit in self.site.manager("supervisor").running()}
+
+    def serves(self, text: str) -> None:
+        """Code and files of this version answer, and the public paths show it; of it alone processes run."""
+        assert self.ask().split() == [text] * 3
+        assert [(self.root / "live" / name / "version").read_text() for name in TREES] == [text] * 2
+
+    def clear(self) -> None:
+        """Ends what the test started."""
+        manager = self.site.manager("supervisor")
+        for unit in manager.running():
+            manager.stop(unit, 0)
+        pid = self.site_root / ".treeswap/supervisor/supervisord.pid"
+        if pid.exists():
+            os.kill(int(pid.read_text()), signal.SIGTERM)
+
+
+class Visitor:
+    """Whoever connects to a socket as a web server does, once for each request."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+
+    def get(self, path: str = "/") -> str:
+        import http.client
+        import socket
+
+        connection = http.client.HTTPConnection("localhost", timeout=20)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(20)
+        with closing(connection):
+            connection.sock.connect(str(self._socket))
+            connection.request("GET", path, headers={"Connection": "close"})
+            answer = connection.getresponse()
+            body = answer.read().decode()
+            assert answer.status == 200, f"{answer.status} {body}"
+            return body
+
+
+@dataclass(slots=True)
+class Load:
+    """What visitors met while something happened."""
+
+    answers: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def mixed(self) -> list[str]:
+        return [answer for answer in self.answers if len(set(answer.split())) != 1]
+
+
+@contextmanager
+def load(served: Served, visitors: int = 3, path: str = "/") -> Iterator[Load]:
+    """Visitors come without a pause, each one request after the other, until the block ends."""
+    met, over = Load(), threading.Event()
+    visitor = Visitor(served.site_root / "current/run/web.sock")
+
+    def come() -> None:
+        while not over.is_set():
+            try:
+                met.answers.append(visitor.get(path))
+            except (OSError, AssertionError) as error:
+                met.failures.append(f"{type(error).__name__}: {error}")
+
+    coming = [threading.Thread(target=come) for _ in range(visitors)]
+    for thread in coming:
+        thread.start()
+    try:
+        yield met
+    finally:
+        over.set()
+        for thread in coming:
+            thread.join()
