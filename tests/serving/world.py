@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import treeswap
 
 PROGRAM = [sys.executable, "-m", "treeswap"]
-APP = Path(__file__).parent / "app.py"
+HERE = Path(__file__).parent
 TREES = ("apps", "conf")
 WEB = f"{sys.executable} -m gunicorn app:application --workers 2 --bind unix:{{socket}}"
+CHECK = "test -S $TREESWAP_SOCKET && ! test -e sick && exit; echo not yet; exit 3"
 CONFIGURATION = """
 name = "example"
 deploy_to = "{site}"
@@ -66,7 +70,9 @@ class Served:
             shutil.rmtree(self.root / "new" / name, ignore_errors=True)
             (self.root / "new" / name).mkdir(parents=True)
             (self.root / "new" / name / "version").write_text(text)
-        shutil.copyfile(APP, self.root / "new/apps/app.py")
+        for program in ("app.py", "worker.py"):
+            shutil.copyfile(HERE / program, self.root / "new/apps" / program)
+        (self.root / "new/apps/check").write_text(CHECK)
         for fault in faults:
             (self.root / "new/apps" / fault).touch()
 
@@ -98,9 +104,14 @@ class Served:
     def current(self) -> str:
         return os.readlink(self.site_root / "current").removeprefix("releases/")
 
-    def ask(self, path: str = "/", socket: Path | None = None) -> str:
+    def ask(self, path: str = "/") -> str:
         """What visitors see, as a web server asks for it."""
-        return Visitor(socket or self.site_root / "current/run/web.sock").get(path)
+        return Visitor(self.site_root / "current/run/web.sock").get(path)
+
+    def pids(self) -> dict[str, set[int]]:
+        """The processes of all that runs, by unit."""
+        manager = self.site.manager("supervisor")
+        return {str(unit): set(manager.pids(unit)) for unit in manager.running()}
 
     def units(self) -> set[str]:
         """All that runs, as `NAME N of ID`."""
@@ -124,18 +135,15 @@ class Served:
 class Visitor:
     """Whoever connects to a socket as a web server does, once for each request."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def get(self, path: str = "/") -> str:
-        import http.client
-        import socket
-
         connection = http.client.HTTPConnection("localhost", timeout=20)
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(20)
         with closing(connection):
-            connection.sock.connect(str(self._socket))
+            connection.sock.connect(str(self._path))
             connection.request("GET", path, headers={"Connection": "close"})
             answer = connection.getresponse()
             body = answer.read().decode()
@@ -177,3 +185,37 @@ def load(served: Served, visitors: int = 3, path: str = "/") -> Iterator[Load]:
         over.set()
         for thread in coming:
             thread.join()
+
+
+@contextmanager
+def front_door(served: Served, **says: str | None) -> Iterator[str]:
+    """A web server before the site, as its URL. It passes on what the application answers; `release` is what it says
+    instead of the application's X-Release (None: nothing)."""
+
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            connection = http.client.HTTPConnection("localhost")
+            connection.sock = socket.socket(socket.AF_UNIX)
+            with closing(connection):
+                connection.sock.connect(str(served.site_root / "current/run/web.sock"))
+                connection.request("GET", self.path)
+                answer = connection.getresponse()
+                body = answer.read()
+            self.send_response(answer.status)
+            if release := says.get("release", answer.getheader("X-Release")):
+                self.send_header("X-Release", release)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/up"
+        finally:
+            server.shutdown()
+            serving.join()

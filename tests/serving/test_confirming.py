@@ -1,0 +1,41 @@
+"""After the switch: what is served is asked for, and is the new release, or the old one is served again."""
+
+from __future__ import annotations
+
+from .world import Served, front_door
+
+
+def test_the_front_door_says_which_release_is_served(served: Served) -> None:
+    with front_door(served) as url:
+        served.configure(more=f'confirm_url = "{url}"')
+        told = served.deploy("v1")
+        assert f"confirmed: {url} is answered by {served.current}" in told
+        first = served.current
+        told = served.deploy("v2", exits=13, liar=True)
+        assert f"{url} is answered by 20200101000000" in told
+    served.serves("v1")
+    assert served.units() == {f"web 1 of {first}"}
+
+
+def test_a_front_door_that_names_no_release_only_answers(served: Served) -> None:
+    with front_door(served, release=None) as url:
+        served.configure(more=f'confirm_url = "{url}"')
+        told = served.deploy("v1")
+    assert f"{url} answers; without the header X-Release" in told
+    assert "confirmed" not in told
+
+
+def test_with_nothing_to_go_back_to_the_release_stays(served: Served) -> None:
+    with front_door(served, release="20200101000000") as url:
+        served.configure(more=f'confirm_url = "{url}"')
+        told = served.deploy("v1", exits=17)
+    assert "is current, but it was not confirmed" in told
+    served.serves("v1")
+
+
+def test_a_release_without_processes_is_seen_too(served: Served) -> None:
+    served.deploy("v1")
+    with front_door(served, release="20200101000000") as url:
+        served.configure(more=f'confirm_url = "{url}"', web="true")
+        served.deploy("v2", exits=13)
+    served.serves("v1")

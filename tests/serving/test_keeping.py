@@ -1,0 +1,83 @@
+"""Which processes run when: warm ones, several of one, workers; and what a plan says of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from .world import Served, Visitor
+
+
+def test_a_warm_release_is_gone_back_to_without_a_start(served: Served) -> None:
+    served.configure(more='keep_warm = "1h"')
+    served.deploy("v1")
+    first, before = served.current, served.pids()
+    told = served.deploy("v2")
+    second = served.current
+    assert served.units() == {f"web 1 of {first}", f"web 1 of {second}"}
+    status = json.loads(served.run("status", "--json"))["processes"]["web"]
+    assert (status["running"], status["also_of"]) == (1, [first])
+    told = served.run("rollback")
+    assert "starting" not in told
+    served.serves("v1")
+    # The one that was left is bad: nobody goes back to it.
+    assert served.pids().keys() == before.keys()
+    assert served.pids()[f"web 1 of {first}"] & before[f"web 1 of {first}"]
+    served.deploy("v3")
+    third = served.current
+    served.configure(more='keep_warm = "0s"')
+    served.deploy("v4")
+    assert served.units() == {f"web 1 of {served.current}"}, third
+
+
+def test_instances_have_sockets_of_their_own(served: Served) -> None:
+    served.configure(of_web="instances = 2")
+    served.deploy("v1")
+    served.deploy("v2")
+    sockets = sorted(path.name for path in (served.site_root / "current/run").iterdir())
+    assert sockets == ["web.2.sock", "web.sock"]
+    assert served.units() == {f"web {number} of {served.current}" for number in (1, 2)}
+    assert {Visitor(served.site_root / "current/run" / name).get() for name in sockets} == {"v2 v2 v2 "}
+
+
+WORKER = f"""
+[processes.queue]
+command = "{sys.executable} worker.py {{}}/queue"
+tree = "apps"
+stop = "{{}}"
+"""
+
+
+@pytest.mark.parametrize("stop", ["first", "last"])
+def test_workers_start_after_the_switch_and_the_old_ones_end_first_or_last(served: Served, stop: str) -> None:
+    served.configure(rest=WORKER.format(served.root, stop))
+    served.deploy("v1")
+    first = served.current
+    served.configure(deploy_timeout=2)
+    served.deploy("v2", exits=12, sick=True)
+    served.deploy("v3")
+    served.serves("v3")
+    second = served.current
+    happened = (served.root / "queue").read_text().splitlines()
+    between = [f"{first} ended", f"{second} began"]
+    assert happened == [f"{first} began", *(between if stop == "first" else between[::-1])]
+    assert served.units() == {f"web 1 of {second}", f"queue 1 of {second}"}
+
+
+def test_a_plan_names_what_starts_and_what_ends_and_starts_nothing(served: Served) -> None:
+    served.configure(rest=WORKER.format(served.root, "last"))
+    served.deploy("v1")
+    before, units = served.current, served.units()
+    served.version("v2")
+    told = served.run("deploy", "-n")
+    for step in (
+        "start web of it, and wait until healthy (/up)",
+        f"ask through {served.site_root}/current/run which release is served",
+        "start queue of it",
+        f"end web of {before}, once nobody waits for it",
+        f"end queue of {before}",
+    ):
+        assert step in told
+    assert (served.current, served.units()) == (before, units)
