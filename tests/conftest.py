@@ -7,4 +7,5 @@ import pytest
 pytest.register_assert_rewrite("bench")
 
 from bench import bench, bench_on  # noqa: E402, F401
+from builder import builder  # noqa: E402, F401
 from filesystems import filesystem, mounts  # noqa: E402, F401

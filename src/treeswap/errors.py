@@ -34,7 +34,8 @@ class TreeswapError(Exception):
     """A refusal or a failure, told in parts.
 
     `message` states the fact, `hint` the way out (what to type), `cause` the system's own words; `current` is filled in
-    by whoever knows which release is being served when the error leaves the site.
+    by whoever knows which release is being served when the error leaves the site, `migrated` by who has run migrations
+    before it.
     """
 
     exit_code = 1
@@ -45,6 +46,7 @@ class TreeswapError(Exception):
         self.hint = hint
         self.cause = None if cause is None else str(cause)
         self.current: str | None = None
+        self.migrated: tuple[str, ...] = ()
 
     @property
     def code(self) -> str:
@@ -147,6 +149,7 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
+        self.migrated: tuple[str, ...] = ()
 
 
 def listed(names: list[str], limit: int = 10) -> str:

@@ -6,7 +6,7 @@ Which release is current is the link's to say, never the history's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,12 +26,21 @@ class Intent:
     details: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A migration that was begun for a release; `done` is None where what came of it is not known."""
+
+    release: ReleaseId
+    command: str
+    done: bool | None = None
+
+
 @dataclass(slots=True)
 class History:
     """The fold. `served` in order of serving, without repetitions side by side; `left_at` when a release last ceased to
     be current; `bad` holds what releases stand for; `damaged` (tree, version) pairs that `verify` found damaged;
     `gone_after` the highest id when a tree last left the site; `copied` how many of `served` there were when a shared
-    path (tree, path) was made of what was served in its place."""
+    path (tree, path) was made of what was served in its place; `migrations` in the order in which they were begun."""
 
     highest: ReleaseId | None = None
     served: list[ReleaseId] = field(default_factory=list)
@@ -40,6 +49,7 @@ class History:
     damaged: set[tuple[str, ReleaseId]] = field(default_factory=set)
     gone_after: dict[str, ReleaseId] = field(default_factory=dict)
     copied: dict[tuple[str, str], int] = field(default_factory=dict)
+    migrations: list[Migration] = field(default_factory=list)
     open: Intent | None = None
 
     def reserve(self, id: ReleaseId) -> None:
@@ -64,6 +74,11 @@ class History:
         self.serve(intent.to, at)
         self.bad.update(intent.details.get("bad", ()))
         self.bad.difference_update(intent.details.get("good", ()))
+
+    def migrated(self, *, done: bool) -> None:
+        """The migration that was begun last has ended."""
+        if self.migrations:
+            self.migrations[-1] = replace(self.migrations[-1], done=done)
 
     def agree_with(self, current: ReleaseId | None, at: datetime) -> None:
         """Lets the link correct the journal, as recovery will: an open switch that happened, a link moved by hand."""

@@ -4,7 +4,8 @@ Promise: a line that `append` returned for is on disk; a torn last line is cut o
 never taken for damage; a bad line anywhere else is, and is named. Written under `switch.lock` only; read without.
 
 Events: `reserved` an id · `intent` and its `outcome` · `observed` a switch made by hand · `removed` releases ·
-`copied` what is to be shared · `damaged` and `sound` versions, as `verify` found them · `note`.
+`copied` what is to be shared · `damaged` and `sound` versions, as `verify` found them · `migrating` for a release, and
+`migrated` · `maintenance` on or off.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from . import durable
 from .envelope import contents, seal, table_of, text_of, time_of, time_text, truth_of, unseal
 from .errors import Damaged, UsageError
-from .history import History, Intent
+from .history import History, Intent, Migration
 from .release import ReleaseId, tree_name
 
 Clock = Callable[[], datetime]
@@ -161,6 +162,13 @@ def _fold(history: History, number: int, event: dict[str, Any]) -> None:
                 history.carry_out(intent, at)
         case "observed":
             history.serve(ReleaseId.parse(event["id"]), at)
+        case "migrating":
+            history.migrations.append(Migration(ReleaseId.parse(event["release"]), text_of(event["command"])))
+        case "migrated":
+            history.migrated(done=truth_of(event["done"]))
+        case "maintenance":
+            truth_of(event["on"])
+            text_of(event["why"])
         case "copied":
             history.copied[tree_name(event["tree"]), text_of(event["path"])] = len(history.served)
         case "damaged":

@@ -3,7 +3,7 @@
 SITE/current -> releases/ID             the one symlink
 SITE/releases/ID/NAME                   a link to the version of that tree
 SITE/trees/NAME/ID                      a version (or trees_dir/ID)
-SITE/run/ID   SITE/shared/NAME/…
+SITE/run/ID   SITE/shared/NAME/…   SITE/maintenance/page.html
 SITE/.treeswap/…                        site.json, locks, journal, records, manifests, leases, logs, cache
 """
 
@@ -76,6 +76,20 @@ class Layout:
     @property
     def private(self) -> Path:
         return self.root / PRIVATE
+
+    @property
+    def maintenance(self) -> Path:
+        """What a web server serves while the site is in maintenance."""
+        return self.root / "maintenance"
+
+    @property
+    def maintenance_page(self) -> Path:
+        """It is there exactly while the site is in maintenance."""
+        return self.maintenance / "page.html"
+
+    @property
+    def maintenance_mark(self) -> Path:
+        return self.private / "maintenance.json"
 
     @property
     def site_json(self) -> Path:

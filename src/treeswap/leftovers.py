@@ -133,7 +133,15 @@ def leftovers(ground: Ground) -> list[Path]:
         *_of_ids(layout.releases, kept.release),
         *_of_ids(layout.runs, kept.run),
         *_of_ids(layout.logs, kept.release),
-        *_temporaries(layout.root, layout.private, layout.records, layout.manifests, layout.cache, layout.trees),
+        *_temporaries(
+            layout.root,
+            layout.maintenance,
+            layout.private,
+            layout.records,
+            layout.manifests,
+            layout.cache,
+            layout.trees,
+        ),
     ]
     for tree, directory in version_directories(ground, kept.records.values()):
         # By its place too: a trees_dir may have been another tree's, whose versions records still name.

@@ -184,6 +184,12 @@ def sweep(ground: Ground) -> Recovered:
         except (OSError, Failed) as error:
             # Somebody else's, perhaps: what nobody needs must not hold up a change.
             done.notes.append(f"could not clear {path}: {error}")
+    migrations = ground.journal.history().migrations
+    if migrations and migrations[-1].done is None:
+        # Nobody else can be running it: who migrates holds `deploy.lock`.
+        died = migrations[-1]
+        ground.journal.append("migrated", release=died.release, command=died.command, done=False)
+        done.notes.append(f"the migration `{died.command}` for {died.release} was interrupted: look at what it did")
     if dead := _never_came_back(ground):
         forget_trees(ground, dead)
         done.notes.append(f"forgot {', '.join(dead)}, which an interrupted deploy was bringing back into the site")

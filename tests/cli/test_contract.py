@@ -69,7 +69,7 @@ def test_status_and_releases(world: World) -> None:
     status = world.run("status", "--json", "--site", "srv/apps").json
     assert (status["current"], status["previous"], status["rollback_to"]) == (two, one, one)
     assert (status["state"], status["lock"], status["hold"]) == ("rest", None, None)
-    assert (status["processes"], status["maintenance"]) == ({}, False)
+    assert (status["processes"], status["maintenance"]) == ({}, None)
     assert status["trees"] == {"apps": {"path": str(world.root / "srv/apps"), "ok": True, "problem": None}}
     assert status["site"] == str(world.root / "srv/.treeswap/apps")
     newest, oldest = world.run("releases", "--json", "--site", "srv/apps").json["releases"]

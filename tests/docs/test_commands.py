@@ -192,6 +192,12 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, lis
     run("A hold", "lock", "-m", "why")
     run("The status", "status")
     run("A plan", "unlock", "-n")
+    bakery.run("unlock")
+    run("A plan", "maintenance", "-n", "on")
+    run("A change", "maintenance", "on", "--message", "soon")
+    run("The status", "status")
+    run("A change", "maintenance", "off")
+    bakery.run("lock", "-m", "why")
     run("A hold", "unlock")
     with bakery.deploying("v3"):
         run("The status", "status")
@@ -239,7 +245,7 @@ def test_each_field_is_told_and_none_invented(title: str, printed: dict[str, dic
             assert set(answer) > {"version", "ok", "exit", "error", "current"}, answer["error"]
             every |= fields(answer)
     assert {field for field in every if not _is_told(field, told)} == set()
-    failed = {"error.code", "error.message", "error.hint", "error.cause"}
+    failed = {"error.code", "error.message", "error.hint", "error.cause", "error.migrated"}
     assert {field for field in told - failed if field not in every} == set()
 
 
@@ -256,7 +262,7 @@ def fields(value: Any, at: str = "") -> set[str]:
         inner = "NAME" if at.endswith("trees") else "STEP" if at == "seconds" else None
         if not value or at == "config":
             return {at}
-        found = found if at in {"lock", "hold"} else set()
+        found = found if at in {"lock", "hold", "maintenance"} else set()
         for name, member in value.items():
             found |= fields(member, f"{at}.{inner or name}".lstrip("."))
     elif isinstance(value, list) and value and isinstance(value[0], dict):

@@ -31,7 +31,10 @@ def bakery(tmp_path_factory: pytest.TempPathFactory) -> Bakery:
     bakery.run("rollback")
     version.write_text("v2\n")
     bakery.run("verify", exits=16)  # the time is not what it was
+    with bakery.config.open("a") as config:
+        config.write('[commands]\nbuild = ["touch built"]\nmigrate = [{ run = "true", exclusive = true }]\n')
     bakery.deploy("v3")
+    bakery.config.write_text(bakery.config.read_text().partition("[commands]")[0])
     (bakery.site / "current/conf/local").write_text("found\n")
     bakery.share("v4", "conf", "local")
     bakery.run("prune", "--keep", "1", "--grace", "0")

@@ -4,53 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any
 
 import pytest
 
-import treeswap
-from bench import Bench, inodes, read_tree
+from bench import inodes, read_tree
+from builder import Builder
 from treeswap import commands
-from treeswap.release import Command, Settings, Tree
-from treeswap.site import Request
-
-
-class Builder:
-    """A bench with a configuration: trees `apps` (with a source) and `media` (made by builds only)."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.settings: dict[str, Any] = {}
-        self.trees = {name: Tree(name, bench.world / name) for name in ("apps", "media")}
-        bench.tree("apps", {"a.css": "red", "b.css": "blue"})
-        bench.paths["media"] = bench.world / "media"
-
-    def builds(self, *commands: Command | str) -> Builder:
-        self.settings["build"] = tuple(Command(c) if isinstance(c, str) else c for c in commands)
-        return self
-
-    def request(self, **flags: Any) -> Request:
-        sources = {"apps": self.bench.work / "apps"}
-        named = {"apps", *self.bench.site.trees, *(n for c in self.settings.get("build", ()) for n in c.writes or ())}
-        trees = {name: tree for name, tree in self.trees.items() if name in named}
-        return Request(sources, trees, Settings(**self.settings), add=True, **flags)
-
-    def deploy(self, exits: int = 0, **flags: Any) -> Builder:
-        self.bench._do(exits, lambda: self.bench.site.deploy(self.request(**flags)))
-        return self
-
-    @property
-    def outcome(self) -> treeswap.Outcome:
-        assert self.bench.outcome is not None
-        return self.bench.outcome
-
+from treeswap.release import Command, Tree
 
 STATIC = Command("cat *.css > {media}/all.css", "apps", ("media",))
-
-
-@pytest.fixture
-def builder(bench: Bench) -> Builder:
-    return Builder(bench)
 
 
 @pytest.fixture(params=["confined", "unconfined"])

@@ -22,7 +22,7 @@ SECTIONS = {
     "Deploy": ("copy", "deploy", "stage", "switch", "rollback"),
     "Look": ("status", "releases", "log", "diff", "verify", "check"),
     "Set up": ("init", "adopt", "unadopt", "config", "completion"),
-    "Rare": ("exec", "prune", "recover", "lock", "unlock"),
+    "Rare": ("exec", "prune", "recover", "lock", "unlock", "maintenance"),
 }
 UNLISTED = ("demo", "restore")
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
@@ -130,6 +130,7 @@ def _run(session: Session) -> int:
     except (errors.Interrupted, KeyboardInterrupt) as interrupted:
         number = interrupted.signal_number if isinstance(interrupted, errors.Interrupted) else 2
         answer, error = Answer({}), errors.TreeswapError(_interrupted(number, session))
+        error.migrated = getattr(interrupted, "migrated", ())
         code, exit_code = "interrupted", 128 + number
     except Exception as unexpected:
         answer, error = Answer({}), _bug(unexpected, session)

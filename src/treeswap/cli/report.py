@@ -39,7 +39,13 @@ def as_json(answer: Answer, exit_code: int, failure: Mapping[str, object] | None
 
 def as_failure(error: TreeswapError, code: str | None = None) -> dict[str, object]:
     """The `error` of a JSON object."""
-    return {"code": code or error.code, "message": error.message, "hint": error.hint, "cause": error.cause}
+    return {
+        "code": code or error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "cause": error.cause,
+        "migrated": list(error.migrated),
+    }
 
 
 def error_text(error: TreeswapError, current: str | None, known: bool, colour: bool) -> str:
@@ -51,6 +57,8 @@ def error_text(error: TreeswapError, current: str | None, known: bool, colour: b
         lines.append(paint("caused by:", "yellow", colour) + " " + words.printable(error.cause))
     if known:
         lines.append(f"current: {current or 'none'}")
+    if error.migrated:
+        lines.append(words.printable(f"migrations that had run already: {', '.join(error.migrated)}"))
     return "\n".join(lines)
 
 

@@ -21,7 +21,7 @@ def command(session: Session) -> Answer:
 
 
 def _fields(status: Status) -> dict[str, object]:
-    lock, hold = status.lock, status.hold
+    lock, hold, page = status.lock, status.hold, status.maintenance
     return {
         "site": status.site,
         "name": status.name,
@@ -37,7 +37,15 @@ def _fields(status: Status) -> dict[str, object]:
             name: {"path": tree.path, "ok": tree.ok, "problem": tree.problem} for name, tree in status.trees.items()
         },
         "processes": {name: _process_fields(process) for name, process in status.processes.items()},
-        "maintenance": False,
+        "maintenance": page
+        and {
+            "why": page.why,
+            "by": page.by,
+            "since": page.since,
+            "message": page.message,
+            "retry_after": page.retry_after,
+            "release": page.release,
+        },
     }
 
 
@@ -67,6 +75,8 @@ def _text(status: Status) -> str:
         rows.append(["lock", str(status.lock)])
     if status.hold:
         rows.append(["hold", f"{status.hold.why} ({status.hold.by}, {words.when(status.hold.since)})"])
+    if page := status.maintenance:
+        rows.append(["maintenance", f"{page.why} ({page.by or 'by hand'}, {words.when(page.since)})"])
     trees = [[name, _verdict(tree), words.name(tree.path or "no public path")] for name, tree in status.trees.items()]
     processes = [[name, _running(process)] for name, process in status.processes.items()]
     parts = [words.table(rows)]

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from .changes import Decision, FileCounts, Outcome, Plan, Pruned, TreePlan
     from .looks import CommandLog, Difference, Finding, LogEntry, Problem, ReleaseRow, TreeDifference, Verified
     from .progress import Event, Listener, silent
-    from .standing import HoldMark, LockHolder, ProcessStatus, Status, TreeStatus
+    from .standing import HoldMark, LockHolder, MaintenanceMark, ProcessStatus, Status, TreeStatus
 
 _ROOMS = {
     "progress": ("Event", "Listener", "silent"),
-    "standing": ("LockHolder", "HoldMark", "TreeStatus", "ProcessStatus", "Status"),
+    "standing": ("LockHolder", "HoldMark", "MaintenanceMark", "TreeStatus", "ProcessStatus", "Status"),
     "changes": ("FileCounts", "Outcome", "TreePlan", "Plan", "Decision", "Pruned"),
     "looks": ("ReleaseRow", "Problem", "Verified", "TreeDifference", "Difference", "Finding", "LogEntry", "CommandLog"),
 }
@@ -32,6 +32,7 @@ __all__ = [
     "Listener",
     "LockHolder",
     "LogEntry",
+    "MaintenanceMark",
     "Outcome",
     "Plan",
     "Problem",

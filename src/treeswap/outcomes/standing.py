@@ -40,6 +40,22 @@ class HoldMark:
 
 
 @dataclass(frozen=True, slots=True)
+class MaintenanceMark:
+    """The maintenance page, and who has put it up. `deploy` is the release whose migration it is up for; `release` one
+    that holds the page, where no web server looks for it, and `before` what was current then. `retry_after` is in
+    seconds."""
+
+    why: str
+    by: str
+    since: datetime
+    message: str = "We will be back in a few minutes."
+    retry_after: int = 120
+    deploy: ReleaseId | None = None
+    release: ReleaseId | None = None
+    before: ReleaseId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TreeStatus:
     """A tree's public path and whether it leads where it must; `problem` says what is wrong."""
 
@@ -77,3 +93,4 @@ class Status:
     interrupted: str | None = None
     advice: str | None = None
     processes: Mapping[str, ProcessStatus] = field(default_factory=dict)
+    maintenance: MaintenanceMark | None = None

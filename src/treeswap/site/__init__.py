@@ -146,7 +146,7 @@ class Site(Core):
         2. Stage a version of each tree that changed.
         3. Build: the site's own commands make the rest, in the stage.
         4. Seal: sync, manifests, record. From here on it is a release.
-        5. Prepare: start its processes, and wait until they are healthy.
+        5. Prepare: migrations that the old release tolerates; start its processes, and wait until they are healthy.
         6. Switch: adopt what is live, then one rename.
         7. Confirm: the site's own commands; ask what is served, and switch back if it is not the new release.
         8. Retire: end the processes of the release before; prune.
@@ -322,6 +322,40 @@ class Site(Core):
         with self.telling():
             interrupted = standing.status(self).interrupted
             return Plan((interrupted or "nothing: the site is at rest",), interrupted is not None)
+
+    # ------------------------------------------------------------ maintenance
+
+    def maintenance_on(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float | None = None,
+        as_release: bool = False,
+        tree: str | None = None,
+    ) -> Outcome:
+        """Puts the maintenance page up, or another one in its place; or switches to a release in which `tree` (default:
+        the first with a public path) holds nothing but the page. `retry_after` is in seconds."""
+        from . import maintaining
+
+        self.require()
+        with self.telling():
+            mark = maintaining.mark_of(self, message, retry_after)
+            return maintaining.on(self, mark, as_release=as_release, tree=tree)
+
+    def maintenance_off(self) -> Outcome:
+        """Takes it down, whoever has put it up."""
+        from . import maintaining
+
+        self.require()
+        with self.telling():
+            return maintaining.off(self)
+
+    def plan_maintenance(self, *, on: bool, as_release: bool = False, tree: str | None = None) -> Plan:
+        from . import maintaining
+
+        self.require()
+        with self.telling():
+            return maintaining.plan(self, on=on, as_release=as_release, tree=tree)
 
     # ------------------------------------------------------------ looking
 

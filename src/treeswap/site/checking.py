@@ -34,6 +34,8 @@ def look(core: Core, request: Request) -> Work:
     work = Work(request, site, core.ground.site, core.current_record() if core.exists else None)
     _check_places(core, work)
     for name, source in request.sources.items():
+        if isinstance(source, Directory) and source.ours:
+            continue
         places.check_source(path_of(source), site.trees[name], core.layout, site.trees.values())
     _find_adoptions(core, work)
     if work.current is not None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from treeswap import durable, lease, stage, switch
-from treeswap.errors import DestinationRefused, LaterStepFailed, Overtaken, TreeswapError
+from treeswap import durable, lease, maintenance, stage, switch
+from treeswap.errors import DestinationRefused, Interrupted, LaterStepFailed, Overtaken, TreeswapError
 from treeswap.layout import lies_in
 from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, FileCounts, Outcome
@@ -21,10 +21,12 @@ from . import (
     adopting,
     built,
     checking,
+    commanding,
     confirming,
     draining,
     failing,
     homes,
+    migrating,
     pruning,
     serving,
     sharing,
@@ -59,6 +61,7 @@ class Deploy:
         self._adopted_id: ReleaseId | None = None
         self._settled = False
         self._failed = False
+        self._migrations: migrating.Migrations | None = None
         self._recycling = Recycling(core)
         self._last_seal: int | None = None
         self._building: Building
@@ -99,8 +102,10 @@ class Deploy:
             # The other one may have taken a part only.
             core.make(self._work.site, self._made)
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         self._failed = kind is not None
+        if isinstance(error, TreeswapError | Interrupted) and self._migrations:
+            error.migrated = tuple(self._migrations.ran)
         self._close()
 
     def _close(self) -> None:
@@ -126,7 +131,14 @@ class Deploy:
             if not self._request.leave_strays:
                 straying.check_strays(core, self._work.leaving(), self._work.site.trees, self._work.sealed())
             self._before = self._work.current.id if self._work.current else None
+            self._warn_of_maintenance()
             return self._work.changes
+
+    def _warn_of_maintenance(self) -> None:
+        """A deploy takes the page down only if it has put it up."""
+        if mark := maintenance.read(self._core.layout, self._before):
+            since = f"{mark.since:%Y-%m-%d %H:%M:%S} UTC"
+            self._warnings.append(f"the site is in maintenance since {since}: {mark.why}; to end it: {migrating.OFF}")
 
     @property
     def adopts(self) -> bool:
@@ -307,12 +319,19 @@ class Deploy:
     # ------------------------------------------------------------ 5 prepare
 
     def prepare(self) -> None:
-        """Starts the new release's processes, and waits until they are healthy."""
-        assert self._record is not None
-        if self._record.processes:
-            with self._step("prepare"):
+        """Runs the migrations, which the release that is still served has to tolerate; then starts the new release's
+        processes, and waits until they are healthy."""
+        core, record = self._core, self._record
+        assert record is not None
+        if not core.settings.migrate and not record.processes:
+            return
+        with self._step("prepare"):
+            place = commanding.place_of(core, record, self._before, self._lease)
+            self._migrations = migrating.Migrations(core, place, self._doing)
+            self._migrations.run()
+            if record.processes:
                 self._stack.callback(self._end_processes)
-                serving.prepare(self._core, self._record)
+                serving.prepare(core, record)
 
     def _end_processes(self) -> None:
         """Ends what was started for a switch that did not come. Where something resists, the release stays for it."""
@@ -340,7 +359,10 @@ class Deploy:
             self._bring(coming, sealing=False)
             if work.adopting:
                 self._adopt(record.adopts)
-            self._switched_at = swinging.swing(core, record, "deploy")
+            # One that only holds the maintenance page is not to be rolled back to.
+            mark = maintenance.read(core.layout, self._before)
+            bad = [mark.release] if mark and mark.release else []
+            self._switched_at = swinging.swing(core, record, "deploy", bad=bad)
             self._settled = True
 
     def adopt_only(self) -> Outcome:

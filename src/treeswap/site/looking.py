@@ -91,6 +91,11 @@ def _entries(events: Iterable[dict[str, object]]) -> Iterator[LogEntry]:
                 assert isinstance(ids, list)
                 for id in ids:
                     yield LogEntry(at, "removed", ReleaseId(str(id)), by)
+            case "migrated":
+                came = "migrated" if event["done"] else "migration failed"
+                yield LogEntry(at, f"{came}: {event['command']}", ReleaseId(str(event["release"])), by)
+            case "maintenance":
+                yield LogEntry(at, f"maintenance {'on' if event['on'] else 'off'}: {event['why']}", None, by)
             case "damaged":
                 version = ReleaseId(str(event["version"]))
                 yield LogEntry(at, f"found the version of {event['tree']} damaged", version, by)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from treeswap.outcomes import FileCounts, Plan, TreePlan
-from treeswap.release import Command
+from treeswap.release import Command, Settings
 
 from . import forecast
 from .core import Core
@@ -35,6 +35,7 @@ def plan_of(core: Core, work: Work, *, switch: bool = True) -> Plan:
         steps.append("seal the release")
         if switch:
             processes, settings = work.site.settings.processes, work.site.settings
+            steps += migration_steps(settings)
             steps += forecast.before_the_switch(processes)
             steps += adoption_steps(work)
             steps.append(f"switch {core.layout.current} to it")
@@ -50,6 +51,11 @@ def told(command: Command) -> str:
     if command.local:
         return f"{command.run} (local, in {command.directory})"
     return f"{command.run} (in {command.tree})" if command.tree else command.run
+
+
+def migration_steps(settings: Settings) -> list[str]:
+    auto = settings.maintenance == "auto"
+    return [f"migrate: {told(c)}" + (", in maintenance" if c.exclusive and auto else "") for c in settings.migrate]
 
 
 def adoption_steps(work: Work) -> list[str]:

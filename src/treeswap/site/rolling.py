@@ -15,12 +15,30 @@ from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import adopting, confirming, draining, forecast, planning, pruning, serving, sharing, straying, swinging
+from . import (
+    adopting,
+    confirming,
+    draining,
+    forecast,
+    migrating,
+    planning,
+    pruning,
+    serving,
+    sharing,
+    straying,
+    swinging,
+)
 from .core import Core
 
 
 def switch_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: bool) -> Outcome:
     """Makes a release current, and clears its mark if it was bad."""
+    with migrating.before_switch(core, token):
+        return go_to(core, token, leave_strays=leave_strays, force=force, adopt=adopt)
+
+
+def go_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: bool) -> Outcome:
+    """As `switch_to`, without any migration."""
     with core.switching("switch") as notes:
         target = core.find_release(token)
         current = _served(core)
@@ -53,7 +71,8 @@ def plan_switch(core: Core, token: str) -> Plan:
     current = core.ground.current()
     if current == target.id:
         return Plan((f"nothing: {target.id} is current",), False, core.root)
-    return Plan(_steps(core, target, current), True, core.root)
+    steps = planning.migration_steps(core.settings) if migrating.is_due(core, target) else []
+    return Plan((*steps, *_steps(core, target, current)), True, core.root)
 
 
 def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
@@ -67,6 +86,7 @@ def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
         serving.prepare(core, going_to)
         outcome = _go(core, going_to, before, current, "rollback", bad=bad)
         warnings = _strays_left(core, current, going_to) if current else ()
+        warnings = (*migrating.ran_since(core, target, before), *warnings)
     outcome = replace(outcome, notes=(*notes, *outcome.notes), warnings=warnings)
     # Whoever goes back wants to be away from what is bad: whatever is seen, it is not switched to again.
     return _concluded(core, outcome, going_to, before, goes_back=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from treeswap import leftovers, lock, places
+from treeswap import leftovers, lock, maintenance, places
 from treeswap.errors import TreeswapError
 from treeswap.history import History, rollback_target
 from treeswap.outcomes import ProcessStatus, Status, TreeStatus
@@ -40,6 +40,7 @@ def status(core: Core) -> Status:
         interrupted=interrupted,
         advice=_advice(current, records) if interrupted else None,
         processes=_processes(core),
+        maintenance=maintenance.read(core.layout, current),
     )
 
 

@@ -11,10 +11,12 @@ from treeswap.scan import Excluded, open_root
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The directory at `path`, which may be reached through symlinks, without what is `excluded`."""
+    """The directory at `path`, which may be reached through symlinks, without what is `excluded`. One that is `ours`
+    may lie in SITE."""
 
     path: Path
     excluded: Excluded | None = None
+    ours: bool = False
 
     def open(self) -> int:
         try:
