@@ -108,6 +108,12 @@ class Served:
         """What visitors see, as a web server asks for it."""
         return Visitor(self.site_root / "current/run/web.sock").get(path)
 
+    def answers(self) -> bool:
+        try:
+            return bool(self.ask())
+        except (OSError, AssertionError):
+            return False
+
     def pids(self) -> dict[str, set[int]]:
         """The processes of all that runs, by unit."""
         manager = self.site.manager("supervisor")
