@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from .world import Served, front_door
 
 
@@ -39,3 +41,19 @@ def test_a_release_without_processes_is_seen_too(served: Served) -> None:
         served.configure(more=f'confirm_url = "{url}"', web="true")
         served.deploy("v2", exits=13)
     served.serves("v1")
+
+
+def test_who_is_none_of_the_new_processes_is_not_taken_for_one(served: Served) -> None:
+    served.deploy("v1")
+    first = served.current
+    wanted = served.root / "impostor-is-wanted"
+    wanted.touch()
+    try:
+        health = f"health = '{sys.executable} impostor.py {wanted}'\nenv = {{ WHERE = '{{socket}}' }}"
+        served.configure(web="sleep 600", of_web=health)
+        told = served.deploy("v2", exits=13)
+    finally:
+        wanted.unlink()
+    assert "which is not of web 1 of" in told and f"{first} is current again" in told
+    served.serves("v1")
+    assert served.units() == {f"web 1 of {first}"}

@@ -19,18 +19,18 @@ BEFORE = STEPS[:3]
 AFTER = STEPS[4:]
 
 
-def killed_at(served: Served, step: str) -> None:
-    """A deploy begins, and gets SIGKILL as soon as it tells of this step."""
-    words = [*PROGRAM, "deploy", "-v"]
-    with subprocess.Popen(words, cwd=served.root, env=served.environ, stderr=subprocess.PIPE, text=True) as deploy:
-        assert deploy.stderr is not None
+def killed_at(served: Served, step: str, command: str = "deploy") -> None:
+    """A command begins, and gets SIGKILL as soon as it tells of this step."""
+    words = [*PROGRAM, command, "-v"]
+    with subprocess.Popen(words, cwd=served.root, env=served.environ, stderr=subprocess.PIPE, text=True) as begun:
+        assert begun.stderr is not None
         told = []
-        for line in deploy.stderr:
+        for line in begun.stderr:
             told.append(line)
             if line.startswith(step):
-                deploy.kill()
+                begun.kill()
                 break
-    assert deploy.returncode == -signal.SIGKILL, "".join(told)
+    assert begun.returncode == -signal.SIGKILL, "".join(told)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -84,3 +84,17 @@ def test_a_signal_while_it_waits_leaves_nothing(served: Served) -> None:
     assert [str(row.record.id) for row in served.site.releases()] == [first]
     assert served.site.status().state == "rest"
     served.serves("v1")
+
+
+@pytest.mark.parametrize("step", ["starting web", "switched"])
+def test_a_rollback_killed_at(served: Served, step: str) -> None:
+    served.deploy("v1")
+    served.deploy("v2")
+    second = served.current
+    with load(served, visitors=1) as met:
+        killed_at(served, step, "rollback")
+        assert (served.current == second) == (step != "switched")
+        served.run("recover")
+    assert met.failures == [] and met.mixed == []
+    served.serves("v1" if step == "switched" else "v2")
+    assert served.units() == {f"web 1 of {served.current}"}

@@ -70,7 +70,7 @@ class Served:
             shutil.rmtree(self.root / "new" / name, ignore_errors=True)
             (self.root / "new" / name).mkdir(parents=True)
             (self.root / "new" / name / "version").write_text(text)
-        for program in ("app.py", "worker.py"):
+        for program in ("app.py", "worker.py", "impostor.py"):
             shutil.copyfile(HERE / program, self.root / "new/apps" / program)
         (self.root / "new/apps/check").write_text(CHECK)
         for fault in faults:
