@@ -60,9 +60,17 @@ def make_release(layout: Layout, record: Record) -> None:
         durable.put_link(layout.version_link_text(version), directory / version.tree)
     run = layout.run(record.run or record.id)
     durable.make_directory(run, 0o755)
+    _give_to_owner(run, layout.root)
     durable.put_link(f"../../run/{run.name}", directory / "run")
     if record.revision is not None:
         durable.replace_file_loosely(directory / "REVISION", os.fsencode(f"{record.revision}\n"), 0o644)
+
+
+def _give_to_owner(run: Path, site: Path) -> None:
+    """Sockets are made by processes, which run as the owner of SITE, also where root deploys."""
+    owner = site.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.chown(run, owner.st_uid, owner.st_gid)
 
 
 def sync_release(layout: Layout, record: Record) -> None:

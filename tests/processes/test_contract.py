@@ -74,6 +74,23 @@ def test_what_does_not_stop_is_killed_with_all_that_it_started(world: World) -> 
     assert world.running() == set()
 
 
+def test_what_takes_itself_away_can_be_there_again(world: World) -> None:
+    world.call("remove")
+    world.install(WEB)
+    unit = world.unit()
+    world.start(unit)
+    world.call("at_boot", [unit])
+    world.stop(unit)
+
+    world.call("remove")
+    world.call("remove")
+
+    assert world.running() == set()
+    world.install(WEB)
+    world.start(unit)
+    assert world.running() == {unit}
+
+
 def test_what_does_not_run_is_stopped_already_and_can_be_started_after(world: World) -> None:
     world.install(WEB)
     unit = world.unit()

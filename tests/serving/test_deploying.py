@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from .world import Served, load
+import subprocess
+from pathlib import Path
+
+from bench import wait_for
+
+from .world import PROGRAM, Served, load
 
 
 def test_no_request_fails_while_releases_come_and_go(served: Served) -> None:
@@ -54,3 +59,22 @@ def test_what_answers_as_another_release_is_switched_back(served: Served) -> Non
     assert sorted(states.values()) == ["bad", "current"] and states[first] == "current"
     served.deploy("v3")
     served.serves("v3")
+
+
+def test_a_first_deploy_that_fails_leaves_nothing_at_all(served: Served) -> None:
+    served.configure(deploy_timeout=2)
+    served.version("v1", sick=True)
+    with subprocess.Popen(
+        [*PROGRAM, "deploy", "-v"], cwd=served.root, env=served.environ, stderr=subprocess.PIPE, text=True
+    ) as deploy:
+        assert deploy.stderr is not None
+        next(line for line in deploy.stderr if line.startswith("starting web"))
+        wait_for(lambda: served.daemon() and served.units(), "it runs")
+        daemon = served.daemon()
+        deploy.stderr.read()
+    assert deploy.returncode == 12
+    assert daemon and not Path(f"/proc/{daemon}/cwd").exists()
+    assert not served.site_root.exists()
+    assert list((served.root / "live").iterdir()) == []
+    served.deploy("v2")
+    served.serves("v2")

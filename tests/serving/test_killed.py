@@ -54,11 +54,26 @@ def test_killed_at(served: Served, step: str) -> None:
         served.serves("v3")
 
 
+def test_killed_while_it_waits_for_the_new_processes(served: Served) -> None:
+    served.deploy("v1")
+    first = served.current
+    served.version("v2", sick=True)
+    words = [*PROGRAM, "deploy"]
+    with subprocess.Popen(words, cwd=served.root, env=served.environ, stderr=subprocess.DEVNULL) as deploy:
+        wait_for(lambda: len(served.units()) == 2, "it runs")
+        deploy.kill()
+    assert len(served.units()) == 2
+    told = served.run("recover")
+    assert "ended web 1 of" in told
+    assert served.units() == {f"web 1 of {first}"}
+    served.serves("v1")
+    assert served.site.status().state == "rest"
+
+
 def test_what_ended_unasked_runs_again(served: Served) -> None:
     served.deploy("v1")
     everything = {pid for pids in served.pids().values() for pid in pids}
-    daemon = int((served.site_root / ".treeswap/supervisor/supervisord.pid").read_text())
-    for pid in (daemon, *everything):
+    for pid in filter(None, (served.daemon(), *everything)):
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not any(Path(f"/proc/{pid}/cwd").exists() for pid in everything), "they are gone")
     assert served.units() == set()

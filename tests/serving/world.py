@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -108,6 +107,13 @@ class Served:
         """What visitors see, as a web server asks for it."""
         return Visitor(self.site_root / "current/run/web.sock").get(path)
 
+    def daemon(self) -> int | None:
+        """The site's supervisord."""
+        try:
+            return int((self.site_root / ".treeswap/supervisor/supervisord.pid").read_text())
+        except FileNotFoundError:
+            return None
+
     def answers(self) -> bool:
         try:
             return bool(self.ask())
@@ -133,9 +139,7 @@ class Served:
         manager = self.site.manager("supervisor")
         for unit in manager.running():
             manager.stop(unit, 0)
-        pid = self.site_root / ".treeswap/supervisor/supervisord.pid"
-        if pid.exists():
-            os.kill(int(pid.read_text()), signal.SIGTERM)
+        manager.remove()
 
 
 class Visitor:

@@ -63,5 +63,9 @@ class ProcessManager(Protocol):
     def at_boot(self, units: Collection[Unit]) -> None:
         """From here on, durably, just these start when the machine does. Says nothing of what runs now."""
 
+    def remove(self) -> None:
+        """Nothing of the site is with this manager any more: no daemon, no units, nothing that starts at boot. Nothing
+        of it may run. Nothing happens where nothing was installed."""
+
     def log(self, unit: Unit, lines: int = 20) -> list[str]:
         """The last lines of its output, oldest first; also of what has ended since."""

@@ -110,6 +110,16 @@ class Supervisor:
                 programs[name_of(unit)] = Program(unit, starts=True, patience=patience)
             self._daemon.write(programs)
 
+    def remove(self) -> None:
+        if not self._daemon.is_up():
+            return
+        self._daemon.call("shutdown")
+        deadline = time.monotonic() + _KILLED
+        while self._daemon.is_up():
+            if time.monotonic() > deadline:
+                raise Failed(f"the site's supervisord has not ended after {_KILLED:.0f} seconds")
+            time.sleep(_POLL)
+
     def log(self, unit: Unit, lines: int = 20) -> list[str]:
         try:
             with log_of(unit).open(errors="replace") as file:

@@ -88,6 +88,15 @@ class Systemd:
             self._systemctl("disable", *sorted(there - wanted))
         self._enable(sorted(wanted - there))
 
+    def remove(self) -> None:
+        if unitfiles.site_of(self._written(self._names.boot) or "") != str(self._site):
+            return
+        self.at_boot([])
+        self._systemctl("disable", "--quiet", self._names.boot)
+        files = [path for path in self._directory.iterdir() if self._names.is_file_of(path.name)]
+        durable.remove_durably(files, self._directory)
+        self._systemctl("daemon-reload")
+
     def log(self, unit: Unit, lines: int = 20) -> list[str]:
         which = "--user-unit" if self._user else "--unit"
         told = self._call(

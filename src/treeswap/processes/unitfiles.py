@@ -44,6 +44,11 @@ class Names:
     def unit(self, unit: Unit) -> str:
         return f"{self._prefix}-{escape(unit.process)}-{unit.instance}@{unit.release}.service"
 
+    def is_file_of(self, name: str) -> bool:
+        """Whether a unit file of this name is one of the site's."""
+        is_template = name.startswith(f"{self._prefix}-") and name.endswith("@.service")
+        return is_template or name in (self.boot, self.target)
+
     @property
     def pattern(self) -> str:
         """A glob for all of them; systemd takes a backslash in one as itself."""

@@ -44,7 +44,8 @@ Managers = Callable[[str, str, Path], "ProcessManager"]
 """(kind, the site's name, SITE) -> what runs its processes."""
 
 _SWITCH_WAIT = 30.0
-"""Seconds for which a change waits for `switch.lock`, which others hold for moments only."""
+"""Seconds for which a change waits for `switch.lock`, which others hold for moments only where there are no
+processes."""
 
 
 def utc_now() -> datetime:
@@ -207,7 +208,9 @@ class Core:
         """Holds `switch.lock`, after settling what an interrupted change left open. Sweeps nothing."""
         from treeswap import recovery
 
-        with self._lock(self.layout.switch_lock, doing, max(self.lock_wait, _SWITCH_WAIT)):
+        # Others hold it while processes start and end, too.
+        longest = max((it.deploy_timeout + it.drain_timeout for it in self.settings.processes), default=0.0)
+        with self._lock(self.layout.switch_lock, doing, max(self.lock_wait, _SWITCH_WAIT + longest)):
             self._refuse_hold()
             self.load()
             yield self._noted(recovery.settle(self.ground).notes) if self.exists else []

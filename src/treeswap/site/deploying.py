@@ -505,6 +505,9 @@ class Deploy:
         """A SITE that was made for this deploy, and has no release, goes again; the locks in it are still held."""
         ground = self._core.ground
         if self._made and not ground.records.ids() and ground.journal.history().open is None:
+            if self._work.site.settings.processes:
+                with suppress(TreeswapError):  # why the site goes is what is to be told
+                    self._core.manager(self._work.site.settings.process_manager).remove()
             homes.unmake(self._core, self._made)
 
     # ------------------------------------------------------------ small parts

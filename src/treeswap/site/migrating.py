@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import zip_longest
 
 from treeswap import lease, maintenance
 from treeswap.errors import Failed, TreeswapError
@@ -33,7 +34,7 @@ class Migrations:
     def run(self) -> None:
         """Runs all of them, in order. `Failed` if one fails; where the page is up for it, it stays."""
         commands = self._core.settings.migrate
-        for command, following in zip(commands, (*commands[1:], None), strict=True):
+        for command, following in zip_longest(commands, commands[1:]):
             if command.exclusive and self._core.settings.maintenance == "auto":
                 self._put_up(command)
             self._run(command)

@@ -56,6 +56,7 @@ def go_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: boo
             sharing.announce(core, coming)
             notes += sharing.bring(core, coming, leave_behind=leave_strays)
         if live:
+            serving.prepare(core, target)  # what fails before an adoption adopts nothing
             adopting.probe(core, live, allow_gap=False)
             current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
             notes += told
