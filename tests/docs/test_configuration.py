@@ -58,6 +58,7 @@ def test_the_types_are_those_that_are_checked() -> None:
         schema.WHOLE: {"whole"},
         schema.DURATION: {"duration"},
         schema.TRUTH: {"true"},
+        schema.ONE_OR_MORE: {"text"},
         schema.COMMANDS: {"list"},
     }
     flat = {**schema.ROOT, **{f"commands.{name}": kind for name, kind in schema.ROOT["commands"].items()}}

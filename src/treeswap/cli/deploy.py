@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from . import summaries
+from treeswap.config import local
+
+from . import notifying, summaries
 from .command import SWITCHES, consents, dry_run, names, verb
 from .report import Answer
 from .session import Session
@@ -27,6 +29,9 @@ def command(session: Session, /, dry_run: bool, **flags: Any) -> Answer:
     request = config.request(**flags)
     if dry_run:
         return summaries.planned(site.plan(request))
-    outcome = session.deployed(site.deploy, request)
+    with notifying.Notices(session, site, config.notify) as notices:
+        local.build(config, site, request)
+        outcome = session.deployed(site.deploy, request)
+        notices.done(outcome)
     back = session.command_for("rollback") if outcome.previous else None
     return summaries.done(session, outcome, f"Deployed {outcome.release}", back=back)

@@ -110,9 +110,13 @@ def show(text: str) -> None:
     write(sys.stdout, words.printable(text))
 
 
+def time_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return time_text(value)
     if isinstance(value, PurePath | date):
         return str(value)
     if isinstance(value, Mapping):

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from treeswap.config import local
+
 from . import summaries
 from .command import CHANGES, consents, dry_run, names, verb
 from .report import Answer
@@ -26,6 +28,7 @@ def command(session: Session, /, dry_run: bool, **flags: Any) -> Answer:
     request = config.request(**flags)
     if dry_run:
         return summaries.planned(site.plan_stage(request))
+    local.build(config, site, request)
     outcome = session.deployed(site.stage_only, request)
     answer = summaries.done(session, outcome, f"Sealed {outcome.release}")
     if outcome.changed and outcome.release:

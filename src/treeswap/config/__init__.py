@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from treeswap.errors import ConfigError, UsageError
 from treeswap.release import Settings, Tree, inside, tree_name
@@ -29,7 +30,8 @@ MAINTENANCE = ("auto", "manual")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A configuration, resolved for one environment. `deploy_to` is None where SITE follows from the public paths."""
+    """A configuration, resolved for one environment. `deploy_to` is None where SITE follows from the public paths. The
+    addresses to `notify` may hold secrets."""
 
     file: Path
     env: str | None
@@ -38,6 +40,7 @@ class Config:
     settings: Settings
     trees: Mapping[str, Tree]
     sources: Mapping[str, Path]
+    notify: tuple[str, ...] = ()
 
     def site(self, **adapters: Any) -> Site:
         """The site, which may not exist yet."""
@@ -105,6 +108,10 @@ def load(file: Path, env: str | None, environ: Mapping[str, str]) -> Config:
             **lists,
         )
 
+    notify = table.get("notify", [])
+    addresses = (notify,) if isinstance(notify, str) else tuple(notify)
+    if not all(_is_address(address) for address in addresses):
+        raise wrong("notify", "each must be an address that begins with https:// or http://")
     trees = table.get("trees", {})
     commands = {
         which: parsed(told, f"commands.{which}", directory, trees, wrong)
@@ -122,7 +129,16 @@ def load(file: Path, env: str | None, environ: Mapping[str, str]) -> Config:
             for name, keys in trees.items()
             if (source := path(f"trees.{name}.source", keys.get("source"))) is not None
         },
+        notify=addresses,
     )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable() and " " not in text
+    except ValueError:
+        return False
 
 
 def _parse(file: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ TEXT = "a text"
 WHOLE = "a whole number"
 DURATION = 'a number of seconds or a text like "60s"'
 TEXTS = "a list of texts"
+ONE_OR_MORE = "a text or a list of texts"
 TRUTH = "true or false"
 COMMANDS = 'a list of commands: texts, or tables such as { run = "make" }'
 
@@ -64,6 +65,7 @@ OVERRIDABLE: Mapping[str, Any] = {
     "confirm_url": TEXT,
     "keep_warm": DURATION,
     "maintenance": TEXT,
+    "notify": ONE_OR_MORE,
     "trees": Each(TREE),
     "processes": Each(PROCESS),
     "commands": {"build": COMMANDS, "migrate": COMMANDS, "after_switch": COMMANDS, "on_failure": COMMANDS},
@@ -125,7 +127,9 @@ def resolve(
 def _fits(value: Any, kind: str) -> bool:
     if kind == TEXT:
         return isinstance(value, str)
-    if kind == TEXTS:
+    if kind == ONE_OR_MORE and isinstance(value, str):
+        return True
+    if kind in (TEXTS, ONE_OR_MORE):
         return isinstance(value, list) and all(isinstance(item, str) for item in value)
     if kind == COMMANDS:
         return isinstance(value, list) and all(isinstance(item, str | dict) for item in value)

@@ -153,7 +153,7 @@ class Site(Core):
         """
         from .deploying import Deploy
 
-        with self.telling(), Deploy(self, request, "deploy") as deploy:
+        with self.telling(), Deploy(self, request, "deploy", answered=True) as deploy:
             if not deploy.check():  # 1
                 return deploy.nothing_to_do()
             deploy.stage()  # 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from treeswap.commands import TIMED_OUT, Confinement, Task
@@ -21,13 +21,14 @@ _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z0-9_][A-Za-z0-9._-]*)\}")
 @dataclass(frozen=True, slots=True)
 class Place:
     """The release that commands are run for. `dirs` are the real directories of its trees, the site's first one first;
-    commands inherit the descriptor `lease`, if there is one."""
+    commands inherit the descriptor `lease`, if there is one, and get `more` in their environment."""
 
     id: ReleaseId
     root: Path
     dirs: Mapping[str, Path]
     previous: ReleaseId | None
     lease: int | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, site: Path) -> dict[str, str]:
         """What commands get besides the caller's own environment."""
@@ -38,6 +39,7 @@ class Place:
             "TREESWAP_RELEASE": str(self.root),
             "TREESWAP_RELEASE_ID": self.id,
             "TREESWAP_PREVIOUS": self.previous or "",
+            **self.more,
         }
 
     def filled(self, text: str, site: Path) -> str:
@@ -62,15 +64,17 @@ def run(
     *,
     lingers: bool = False,
     confinement: Confinement | None = None,
+    log: Path | None = None,
 ) -> None:
-    """Runs one of the commands that the configuration lists under `which`. `Failed` if its exit code is not 0."""
+    """Runs one of the commands that the configuration lists under `which`. What it prints is kept with the release's
+    output, unless a `log` is named. `Failed` if its exit code is not 0."""
     told = place.filled(command.run, core.root)
     core.tell(which, note=f"running: {told}")
     task = Task(
         told,
         directory=_directory(command, place),
         environment=place.environment(core.root),
-        log=core.layout.log(place.id) / f"{which}.log",
+        log=log or core.layout.log(place.id) / f"{which}.log",
         hear=lambda line: core.listener(Event(which, line=line)),
         inherits=() if place.lease is None else (place.lease,),
         timeout=command.timeout,

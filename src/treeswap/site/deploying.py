@@ -42,10 +42,10 @@ from .work import Work
 
 class Deploy:
     """One deploy under way; a context manager that takes away whatever was not sealed, and SITE if it was made for
-    nothing."""
+    nothing. A failure of one that is `answered` is followed by the site's `on_failure` commands."""
 
-    def __init__(self, core: Core, request: Request, doing: str) -> None:
-        self._core, self._request, self._doing = core, request, doing
+    def __init__(self, core: Core, request: Request, doing: str, *, answered: bool = False) -> None:
+        self._core, self._request, self._doing, self._answered = core, request, doing, answered
         self._stack = ExitStack()
         self._made: list[Path] = []
         self._notes: list[str] = []
@@ -74,15 +74,25 @@ class Deploy:
         core = self._core
         if not core.exists:
             # What is refused for a site that is not there yet leaves nothing behind, not even its directory.
-            self._work = checking.look(core, self._request)
-            checking.agree(core, self._work)
-            checking.check_space(core, self._work)
+            try:
+                self._work = checking.look(core, self._request)
+                checking.agree(core, self._work)
+                checking.check_space(core, self._work)
+            except (TreeswapError, OSError) as error:
+                self._answer(error)
+                raise
         try:
             self._enter_locked()
-        except BaseException:
+        except BaseException as error:
             self._close()
+            self._answer(error)
             raise
         return self
+
+    def _answer(self, error: BaseException | None) -> None:
+        """Runs what is to run after a failure, when everything is cleared away."""
+        if self._answered and isinstance(error, TreeswapError | OSError):
+            failing.after(self._core, self._request, error, getattr(self, "_id", None))
 
     def _enter_locked(self) -> None:
         core = self._core
@@ -107,6 +117,7 @@ class Deploy:
         if isinstance(error, TreeswapError | Interrupted) and self._migrations:
             error.migrated = tuple(self._migrations.ran)
         self._close()
+        self._answer(error)
 
     def _close(self) -> None:
         self._stack.close()

@@ -42,8 +42,10 @@ def plan_of(core: Core, work: Work, *, switch: bool = True) -> Plan:
             steps += [f"run: {told(command)}" for command in work.site.settings.after_switch]
             steps += forecast.after_the_switch(core, processes, settings, work.current)
             steps.append(f"prune down to {work.site.settings.keep_releases} releases")
+    local = [f"build: {told(command)}" for command in work.site.settings.build if command.local]
+    steps = local + steps
     nothing = ("nothing: every tree equals the current release's",)
-    return Plan(tuple(steps) or nothing, work.changes, core.root, tuple(trees))
+    return Plan(tuple(steps) or nothing, work.changes or bool(local), core.root, tuple(trees))
 
 
 def told(command: Command) -> str:
