@@ -19,6 +19,8 @@ from .worlds import Contained, Hosted, World, become, ordinary, put_programs
 
 CONTRACT = ("supervisor, ordinary user", "supervisor, root", "systemd", "systemd-user")
 FOR_OTHERS = ("supervisor, root for a user", "systemd, root for a user")
+COMPILING = ("-m", "compileall", "-q")
+"""Each call is a process of its own, which cannot keep what it compiles."""
 _numbers = itertools.count(1)
 _ROOM = Path("/opt/test")
 
@@ -33,6 +35,7 @@ def here(mounts: Mounts) -> Path:
         raise AssertionError
     subprocess.run([python, "-m", "venv", "--without-pip", str(room / "environment")], check=True)
     put_programs(room)
+    subprocess.run([python, *COMPILING, str(room)], check=True)
     return room
 
 
@@ -57,6 +60,7 @@ def container() -> Iterator[Container]:
             raise
         machine.run("python3", "-m", "venv", "--without-pip", str(_ROOM / "environment"))
         put_programs(machine.outside(_ROOM))
+        machine.run("python3", *COMPILING, str(_ROOM))
         yield machine
 
 

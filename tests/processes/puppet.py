@@ -1,13 +1,13 @@
-"""One call of a process manager, by a process of its own, as in life: `puppet.py KIND SITE_NAME SITE PROGRAM...`, the
-method and its arguments pickled on stdin, what came of it pickled on stdout."""
+"""Calls of a process manager by another process, of another user or on another machine: `puppet.py KIND SITE_NAME SITE
+PROGRAM...`, methods with their arguments pickled on stdin, what came of each, by a manager made for it, on stdout."""
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from treeswap.errors import Failed
 from treeswap.processes import detect, manager
@@ -25,19 +25,23 @@ def _state(pid: int) -> str:
         return ""
 
 
-def main() -> None:
+OTHERS: dict[str, Callable[..., object]] = {"alive": alive, "detect": detect}
+
+
+def told(method: str, arguments: tuple[Any, ...]) -> tuple[object, ...]:
     kind, site_name, site, *program = sys.argv[1:]
-    method, arguments = pickle.load(sys.stdin.buffer)
-    others: dict[str, Callable[..., object]] = {"alive": alive, "detect": detect, "kill": os.kill}
     try:
-        if method in others:
-            result = others[method](*arguments)
-        else:
-            result = getattr(manager(kind, site_name, Path(site), program), method)(*arguments)
-        told: tuple[object, ...] = ("done", result)
+        if method in OTHERS:
+            return "done", OTHERS[method](*arguments)
+        return "done", getattr(manager(kind, site_name, Path(site), program), method)(*arguments)
     except Failed as error:
-        told = ("failed", error.message, error.hint, error.cause)
-    sys.stdout.buffer.write(pickle.dumps(told))
+        return "failed", error.message, error.hint, error.cause
 
 
-main()
+while True:
+    try:
+        asked = pickle.load(sys.stdin.buffer)
+    except EOFError:
+        break
+    sys.stdout.buffer.write(pickle.dumps(told(*asked)))
+    sys.stdout.buffer.flush()

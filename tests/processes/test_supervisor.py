@@ -78,7 +78,7 @@ def test_the_owner_goes_on_with_a_daemon_that_root_has_started(request: pytest.F
         assert isinstance(world, Hosted)
         world.install(WEB)
         world.start(world.unit())
-        world.user = ordinary()
+        world.becomes(ordinary())
         assert world.running() == {world.unit()}
         world.start(world.unit(instance=2))
         world.stop(world.unit())
@@ -117,7 +117,7 @@ def test_a_site_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
 def test_who_is_neither_owner_nor_root_is_refused(request: pytest.FixtureRequest) -> None:
     with made(request, "supervisor, root") as world:
         assert isinstance(world, Hosted)
-        world.user = ordinary()
+        world.becomes(ordinary())
         with pytest.raises(Failed, match="run as its owner, root") as refusal:
             world.install(WEB)
         assert refusal.value.hint == "run this as them, or as root"

@@ -42,7 +42,7 @@ def test_its_units_are_found_right_by_systemd_itself(world: Contained) -> None:
     assert set(told.split()) == {"TimeoutStopUSec=12s", "LoadState=loaded", "NeedDaemonReload=no"}
     names = unitfiles.Names(world.name)
     systemctl(world, "stop", names.target)
-    assert world.running() == set()
+    world.until(lambda: not world.running())
     told = world.container.run("journalctl", "--no-pager", "--output=cat")
     for complaint in ("Unknown key", "Failed to parse", "Failed to resolve", "ignoring:"):
         assert complaint not in told
@@ -77,11 +77,13 @@ def test_two_sites_of_one_name_are_told_apart(world: Contained) -> None:
     first = world.site
     world.site = world.room / f"another {world.name}"
     world.furnish(world.owner)
+    world.forget_puppet()
     try:
         with pytest.raises(Failed, match=f"belongs to the site at {re.escape(str(first))}, "):
             world.install(WEB)
     finally:
         world.site = first
+        world.forget_puppet()
 
 
 def test_a_user_who_does_not_linger_is_told_so(world: Contained) -> None:
@@ -92,6 +94,7 @@ def test_a_user_who_does_not_linger_is_told_so(world: Contained) -> None:
                 world.install(WEB)
             finally:
                 world.user = None
+                world.forget_puppet()
         return
     lingers = world.outside(Path("/var/lib/systemd/linger/ana"))
     lingers.unlink()

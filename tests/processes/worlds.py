@@ -12,13 +12,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from container import MANAGING, Container, fill
 from placing.nobody import NOBODY
 from treeswap.errors import Failed
 from treeswap.process import Process
 from treeswap.processes import Unit
+from treeswap.processes.supervisord import Supervisord
 from treeswap.release import ReleaseId
 
 HERE = Path(__file__).parent
@@ -29,8 +30,8 @@ PATIENCE = 20.0
 
 
 class World(ABC):
-    """One user's site on one machine, and its manager, which is called by a new process each time. Paths are those of
-    the machine that the manager is on."""
+    """One user's site on one machine, and its manager, which another process calls: as that user, over there. Paths are
+    those of the machine that the manager is on."""
 
     kind: str
     owner: int
@@ -40,6 +41,7 @@ class World(ABC):
         self.room, self.name = room, name
         self.site = room / self.name
         self.python = room / "environment/bin/python"
+        self._puppet: subprocess.Popen[bytes] | None = None
 
     # ------------------------------------------------------------ the manager
 
@@ -68,28 +70,41 @@ class World(ABC):
 
     def call(self, method: str, *arguments: object) -> Any:
         """What a manager, made for this one call, does. `Failed` where it did."""
-        return self.begin(method, *arguments)()
+        if self._puppet is None or self._puppet.poll() is not None:
+            self._puppet = self._new_puppet()
+        assert self._puppet.stdin is not None and self._puppet.stdout is not None
+        self._puppet.stdin.write(pickle.dumps((method, arguments)))
+        self._puppet.stdin.flush()
+        return _result(self._puppet.stdout)
 
     def begin(self, method: str, *arguments: object) -> Callable[[], Any]:
-        """As `call`; gives what waits for the end of it."""
+        """As `call`, by a process of its own; gives what waits for the end of it."""
+        puppet = self._new_puppet()
+        assert puppet.stdin is not None and puppet.stdout is not None
+        puppet.stdin.write(pickle.dumps((method, arguments)))
+        puppet.stdin.close()
+        stdout = puppet.stdout
+
+        def wait() -> Any:
+            with stdout:
+                puppet.wait()
+                return _result(stdout)
+
+        return wait
+
+    def forget_puppet(self) -> None:
+        """The next call is made by another process."""
+        if self._puppet is not None:
+            assert self._puppet.stdin is not None and self._puppet.stdout is not None
+            self._puppet.stdin.close()
+            self._puppet.wait()
+            self._puppet.stdout.close()
+            self._puppet = None
+
+    def _new_puppet(self) -> subprocess.Popen[bytes]:
         puppet, program = (str(self.room / name) for name in ("puppet.py", "program.py"))
         words = [str(self.python), puppet, self.kind, self.name, str(self.site), str(self.python), program]
-        calling = subprocess.Popen(
-            self._command(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        assert calling.stdin is not None
-        calling.stdin.write(pickle.dumps((method, arguments)))
-        calling.stdin.flush()
-        return lambda: self._told(calling)
-
-    @staticmethod
-    def _told(calling: subprocess.Popen[bytes]) -> Any:
-        said, complained = calling.communicate()
-        assert calling.returncode == 0, complained.decode(errors="replace")
-        outcome, result, *rest = pickle.loads(said)
-        if outcome == "failed":
-            raise Failed(result, hint=rest[0], cause=rest[1])
-        return result
+        return subprocess.Popen(self._command(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     # ------------------------------------------------------------ the program
 
@@ -154,6 +169,7 @@ class World(ABC):
         for unit in self.running():
             self.stop(unit, 0)
         self.call("at_boot", [])
+        self.forget_puppet()
 
 
 class Hosted(World):
@@ -174,6 +190,11 @@ class Hosted(World):
         self.until(lambda: not self.alive(pids))
         self.install()
 
+    def becomes(self, user: int) -> None:
+        """From here on another user calls."""
+        self.forget_puppet()
+        self.user = user
+
     def end_daemon(self, number: int) -> None:
         pid = self._daemon()
         os.kill(pid, number)
@@ -183,15 +204,16 @@ class Hosted(World):
         return path
 
     def clear(self) -> None:
-        if (self.site / ".treeswap/supervisor/sock").exists():
+        if Supervisord(self.site, []).is_up():
             super().clear()
             self.end_daemon(signal.SIGTERM)
+        self.forget_puppet()
 
     def _command(self, *words: str) -> list[str]:
         return [*become(self.user), *words]
 
     def _daemon(self) -> int:
-        return int((self.site / ".treeswap/supervisor/supervisord.pid").read_text())
+        return int(Supervisord(self.site, []).call("getPID"))
 
 
 class Contained(World):
@@ -205,6 +227,7 @@ class Contained(World):
         self.furnish(self.owner)
 
     def reboot(self) -> None:
+        self.forget_puppet()
         self.container.stop()
         self.container.start()
 
@@ -213,6 +236,13 @@ class Contained(World):
 
     def _command(self, *words: str) -> list[str]:
         return self.container.command(*words, user=self.user)
+
+
+def _result(stdout: IO[bytes]) -> Any:
+    outcome, result, *rest = pickle.load(stdout)
+    if outcome == "failed":
+        raise Failed(result, hint=rest[0], cause=rest[1])
+    return result
 
 
 def put_programs(room: Path) -> None:
