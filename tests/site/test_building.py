@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from bench import inodes, read_tree
+import treeswap
+from bench import as_nobody, inodes, read_tree
 from builder import Builder
+from filesystems import CannotMount, without
 from treeswap import commands
+from treeswap.commands import Confinement, can_confine
 from treeswap.release import Command, Tree
 
 STATIC = Command("cat *.css > {media}/all.css", "apps", ("media",))
@@ -222,3 +228,47 @@ def test_modes_of_what_commands_leave(builder: Builder) -> None:
     made = builder.bench.world / "apps/closed"
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert commands.TIMED_OUT == 124
+
+
+def interpreter_of_nobody() -> str:
+    """A Python that an ordinary user may run, and that finds the product; the tests' own may lie in root's home."""
+    boot = (
+        f"import sys; sys.path.insert(0, {str(Path(treeswap.__file__).parents[1])!r}); import treeswap.commands.guard"
+    )
+    for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
+        try:
+            subprocess.run([python, "-I", "-S", "-c", boot], check=True, user="nobody" if os.geteuid() == 0 else None)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return python
+    without(CannotMount("no Python 3.11 that an ordinary user may run"))
+    raise AssertionError
+
+
+def test_an_ordinary_user_builds(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", interpreter_of_nobody())
+    bench = builder.bench
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", "nobody", bench.root], check=True)
+    media = bench.world / "media/all.css"
+
+    def story() -> None:
+        builder.builds(STATIC).deploy()
+        first = bench.current
+        builder.says("green").builds(Command(f"cat *.css > {media}; id -u > {{media}}/who", "apps", ("media",)))
+        if can_confine(Confinement(bench.site_root, first)):
+            builder.deploy().bench.shows(media={"all.css": "green", "who": f"{os.geteuid()}\n"}).rests()
+            assert (bench.slot("media", first) / "all.css").read_text() == "redblue"
+        else:
+            builder.deploy(exits=12)
+            assert bench.current == first
+
+    as_nobody(story)
+
+
+def test_where_namespaces_are_allowed_they_are_used(builder: Builder) -> None:
+    bench = builder.builds(STATIC).deploy().bench
+    if os.geteuid() == 0 and not can_confine(Confinement(bench.site_root, bench.current)):
+        pytest.skip("this machine allows root no mount namespaces")
+    builder.builds(f"! touch {bench.site_root}/trees/media/{bench.current}/x && ! touch {{media}}/x").deploy()
+    assert not (bench.world / "media/x").exists()

@@ -70,11 +70,14 @@ class Migrations:
         core = self._core
         with core.switching(self._doing):
             current = core.ground.current()
-            if current is None or self._mark is not None or maintenance.read(core.layout, current) is not None:
-                return
+            now = maintenance.read(core.layout, current)
+            if current is None or (now is not None and (self._mark is None or now.deploy != self._place.id)):
+                return  # nobody is served yet, or it is somebody else's page
             why = f"`{command.run}` (migrate) runs for {self._place.id}"
             self._mark = MaintenanceMark(why, core.by, core.clock(), deploy=self._place.id)
             maintenance.put_up(core.layout, self._mark)
+            if now is not None:
+                return
             core.ground.journal.append("maintenance", on=True, why=why)
         core.tell("migrate", note="the maintenance page is up")
 

@@ -62,6 +62,8 @@ def _interrupted(core: Core, history: History) -> str | None:
     """What a dead process left unfinished, if anything."""
     if (intent := history.open) is not None:
         return leftovers.described(core.ground, intent)
+    if history.migrations and (died := history.migrations[-1]).done is None:
+        return f"the migration `{died.command}` for {died.release} was interrupted"
     try:
         left = leftovers.leftovers(core.ground)
     except (OSError, TreeswapError):
