@@ -9,7 +9,6 @@ Where no web server looks, a release of its own holds the page: then it is in ma
 
 from __future__ import annotations
 
-import html
 import os
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +39,8 @@ _PAGE = """<!doctype html>
 
 def page(mark: MaintenanceMark) -> str:
     """What visitors see; their browsers ask again by themselves."""
+    import html  # not at the top: `status` needs none of it, and it is slow to import
+
     return _PAGE.format(message=html.escape(mark.message), seconds=mark.retry_after)
 
 

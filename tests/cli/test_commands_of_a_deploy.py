@@ -154,6 +154,45 @@ def test_an_interrupted_command_dies_with_the_deploy(world: World) -> None:
     assert not (world.root / "site").exists()
 
 
+def test_an_interrupted_migration_leaves_the_page_up(world: World) -> None:
+    configure(world)
+    world.run("deploy", cwd="b")
+    began = world.root / "began"
+    configure(world, f'migrate = ["true", {{ run = "touch {began}; sleep 600", exclusive = true }}]')
+    world.tree("b/apps", {"a": "2"})
+    child = start(world, "deploy", "--site", "b/treeswap.toml")
+    until(began.exists)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 128 + signal.SIGINT and world.shows() == "1"
+    assert err.decode().splitlines()[-1] == "migrations that had run already: true"
+    page = world.run("status", "--json", cwd="b").json["maintenance"]
+    assert page["why"].endswith("(migrate) was interrupted")
+    assert "maintenance" in world.run("status", cwd="b").out
+    assert world.run("maintenance", "off", "--json", cwd="b").json["changed"]
+    assert world.run("status", "--json", cwd="b").json["maintenance"] is None
+
+
+def test_maintenance_by_hand(world: World) -> None:
+    id = world.deploy("1")
+    page = world.root / "srv/.treeswap/apps/maintenance/page.html"
+    where = ["--site", "srv/apps"]
+    assert "put up" in world.run("maintenance", "-n", "on", *where).out and not page.exists()
+    world.run("maintenance", "on", "-m", "Back <soon>", "--retry-after", "5m", *where)
+    assert "Back &lt;soon&gt;" in page.read_text() and 'content="300"' in page.read_text()
+    assert page.stat().st_mode & 0o777 == 0o644 and page.parent.stat().st_mode & 0o777 == 0o755
+    told = world.run("copy", "b/apps:srv/apps", "--force").err
+    assert "warning: the site is in maintenance since" in told and page.exists()
+    world.run("maintenance", "off", *where)
+    assert not page.exists() and not world.run("maintenance", "off", "--json", *where).json["changed"]
+    world.run("maintenance", "on", "--as-release", *where)
+    assert "Maintenance" in world.shows(file="index.html")
+    assert world.run("maintenance", "on", "--as-release", *where, exits=12).err.startswith("error: ")
+    world.run("maintenance", "off", *where)
+    assert world.shows() == "1" and world.run("status", "--json", *where).json["current"] >= id
+    world.run("maintenance", "on", "--tree", "apps", *where, exits=2)
+
+
 # ---------------------------------------------------------------- notices
 
 

@@ -87,6 +87,15 @@ def test_what_a_build_writes_to_is_linked_with_nothing(builder: Builder) -> None
     assert not builder.deploy().outcome.changed
 
 
+@pytest.mark.usefixtures("anywhere")
+def test_a_file_that_no_build_wrote_to_before_is_no_link_either(builder: Builder) -> None:
+    old = builder.builds("true").deploy().bench.slot("apps")
+    before = inodes(old)
+    builder.builds("echo , >> a.css; chmod 600 b.css").deploy()
+    assert inodes(old) == before and (old / "a.css").read_text() == "red"
+    builder.bench.shows(apps={"a.css": "red,\n", "b.css": "blue"}).rests()
+
+
 def test_only_the_path_that_is_written_to_is_copied(builder: Builder) -> None:
     builder.builds(Command("date +%N > out/stamp", "apps", ("apps/out",))).deploy()
     bench = builder.bench

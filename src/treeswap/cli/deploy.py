@@ -6,9 +6,7 @@ from typing import Any
 
 import click
 
-from treeswap.config import local
-
-from . import notifying, summaries
+from . import summaries
 from .command import SWITCHES, consents, dry_run, names, verb
 from .report import Answer
 from .session import Session
@@ -29,6 +27,10 @@ def command(session: Session, /, dry_run: bool, **flags: Any) -> Answer:
     request = config.request(**flags)
     if dry_run:
         return summaries.planned(site.plan(request))
+    from treeswap.config import local
+
+    from . import notifying
+
     with notifying.Notices(session, site, config.notify) as notices:
         local.build(config, site, request)
         outcome = session.deployed(site.deploy, request)

@@ -6,8 +6,6 @@ from typing import Any
 
 import click
 
-from treeswap.config import local
-
 from . import summaries
 from .command import CHANGES, consents, dry_run, names, verb
 from .report import Answer
@@ -28,6 +26,8 @@ def command(session: Session, /, dry_run: bool, **flags: Any) -> Answer:
     request = config.request(**flags)
     if dry_run:
         return summaries.planned(site.plan_stage(request))
+    from treeswap.config import local
+
     local.build(config, site, request)
     outcome = session.deployed(site.stage_only, request)
     answer = summaries.done(session, outcome, f"Sealed {outcome.release}")

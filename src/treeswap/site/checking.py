@@ -190,7 +190,12 @@ def _before_builds(core: Core, work: Work, name: str) -> Directory | Nothing:
     version = work.current.versions.get(name) if work.current else None
     if version is None:
         return Nothing()
-    sourced = core.ground.records.sourced(version).entries
+    try:
+        sourced = core.ground.records.sourced(version).entries
+    except Damaged:
+        if not work.request.force:
+            raise
+        return Nothing()
     return Directory(core.layout.version(version), lambda path, _: os.fsencode(path) not in sourced)
 
 

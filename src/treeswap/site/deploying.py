@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from treeswap import durable, lease, maintenance, stage, switch
+from treeswap import durable, lease, stage, switch
 from treeswap.errors import DestinationRefused, Interrupted, LaterStepFailed, Overtaken, TreeswapError
 from treeswap.layout import lies_in
 from treeswap.manifest import Manifest
@@ -30,6 +30,7 @@ from . import (
     pruning,
     serving,
     sharing,
+    sign,
     straying,
     swinging,
 )
@@ -147,7 +148,7 @@ class Deploy:
 
     def _warn_of_maintenance(self) -> None:
         """A deploy takes the page down only if it has put it up."""
-        if mark := maintenance.read(self._core.layout, self._before):
+        if mark := sign.now(self._core):
             since = f"{mark.since:%Y-%m-%d %H:%M:%S} UTC"
             self._warnings.append(f"the site is in maintenance since {since}: {mark.why}; to end it: {migrating.OFF}")
 
@@ -371,7 +372,7 @@ class Deploy:
             if work.adopting:
                 self._adopt(record.adopts)
             # One that only holds the maintenance page is not to be rolled back to.
-            mark = maintenance.read(core.layout, self._before)
+            mark = sign.now(core)
             bad = [mark.release] if mark and mark.release else []
             self._switched_at = swinging.swing(core, record, "deploy", bad=bad)
             self._settled = True

@@ -13,7 +13,7 @@ from treeswap.outcomes import MaintenanceMark, Outcome, Plan
 from treeswap.release import ReleaseId
 from treeswap.sources import Directory
 
-from . import rolling
+from . import rolling, sign
 from .core import Core
 from .deploying import Deploy
 from .request import Request
@@ -35,8 +35,7 @@ def on(core: Core, mark: MaintenanceMark, *, as_release: bool, tree: str | None)
             raise UsageError("a tree holds the page only in a release of its own", hint="add --as-release")
         with core.switching(DOING) as notes:
             _refuse_release(core)
-            maintenance.put_up(core.layout, mark)
-            core.ground.journal.append("maintenance", on=True, why=mark.why)
+            sign.put_up(core, mark)
             return Outcome(True, core.ground.current(), notes=tuple(notes))
     name = _tree_for_page(core, tree)
     with core.switching(DOING):
@@ -45,32 +44,28 @@ def on(core: Core, mark: MaintenanceMark, *, as_release: bool, tree: str | None)
             raise Failed("there is no release yet to come back to", hint="deploy one first")
     release = _seal_page(core, mark, name)
     with core.switching(DOING):
-        maintenance.put_up(core.layout, replace(mark, release=release, before=core.ground.current()))
-        core.ground.journal.append("maintenance", on=True, why=mark.why)
+        sign.put_up(core, replace(mark, release=release, before=core.ground.current()))
     return rolling.go_to(core, release, leave_strays=True, force=False, adopt=False)
 
 
 def off(core: Core) -> Outcome:
     """Takes the page down, whoever has put it up."""
     with core.switching(DOING) as notes:
-        current = core.ground.current()
-        mark = maintenance.read(core.layout, current)
-        if mark is None or mark.release is None or mark.before is None:
-            maintenance.take_down(core.layout)
-            if mark is not None:
-                core.ground.journal.append("maintenance", on=False, why="by hand")
-            return Outcome(mark is not None, current, notes=tuple(notes))
+        mark = sign.now(core)
+        if mark is None:
+            return Outcome(False, core.ground.current(), notes=tuple(notes))
+        if mark.release is None or mark.before is None:
+            sign.take_down(core, "by hand")
+            return Outcome(True, core.ground.current(), notes=tuple(notes))
     # Back to what was served before, which marks the page's own release bad: no rollback goes there.
     outcome = rolling.rollback(core, mark.before, force=False)
     with core.switching(DOING):
-        maintenance.take_down(core.layout)
-        core.ground.journal.append("maintenance", on=False, why="by hand")
+        sign.take_down(core, "by hand")
     return outcome
 
 
 def plan(core: Core, *, on: bool, as_release: bool, tree: str | None) -> Plan:
-    current = core.ground.current()
-    mark = maintenance.read(core.layout, current)
+    mark = sign.now(core)
     if on and as_release:
         step = f"switch to a release of its own, in which {_tree_for_page(core, tree)} holds the page"
     elif on:
@@ -85,7 +80,7 @@ def plan(core: Core, *, on: bool, as_release: bool, tree: str | None) -> Plan:
 
 
 def _refuse_release(core: Core) -> None:
-    mark = maintenance.read(core.layout, core.ground.current())
+    mark = sign.now(core)
     if mark is not None and mark.release is not None:
         raise Failed(f"{mark.release}, which is current, holds the maintenance page", hint="treeswap maintenance off")
 

@@ -16,7 +16,7 @@ from treeswap.errors import Failed, TreeswapError
 from treeswap.outcomes import MaintenanceMark
 from treeswap.release import Command, Record, ReleaseId
 
-from . import commanding
+from . import commanding, sign
 from .commanding import Place
 from .core import Core
 
@@ -69,27 +69,22 @@ class Migrations:
     def _put_up(self, command: Command) -> None:
         core = self._core
         with core.switching(self._doing):
-            current = core.ground.current()
-            now = maintenance.read(core.layout, current)
+            current, now = core.ground.current(), sign.now(core)
             if current is None or (now is not None and (self._mark is None or now.deploy != self._place.id)):
                 return  # nobody is served yet, or it is somebody else's page
             why = f"`{command.run}` (migrate) runs for {self._place.id}"
             self._mark = MaintenanceMark(why, core.by, core.clock(), deploy=self._place.id)
-            maintenance.put_up(core.layout, self._mark)
-            if now is not None:
-                return
-            core.ground.journal.append("maintenance", on=True, why=why)
+            sign.put_up(core, self._mark)
         core.tell("migrate", note="the maintenance page is up")
 
     def _take_down(self) -> None:
         core = self._core
         with core.switching(self._doing):
             self._mark = None
-            now = maintenance.read(core.layout, core.ground.current())
+            now = sign.now(core)
             if now is None or now.deploy != self._place.id:
                 return  # somebody has taken it down meanwhile, and put up another
-            maintenance.take_down(core.layout)
-            core.ground.journal.append("maintenance", on=False, why="the migration has ended")
+            sign.take_down(core, "the migration has ended")
         core.tell("migrate", note="the maintenance page is down")
 
     def _leave_up(self, why: str) -> None:
