@@ -175,3 +175,21 @@ def test_what_root_starts_runs_as_the_owner_of_the_site(kind: str, request: pyte
         world.install(WEB)
         world.start(world.unit())
         assert int(world.ask(world.unit(), "user")) == world.owner != 0
+
+
+def test_what_is_removed_starts_at_no_boot_and_can_be_installed_again(world: World) -> None:
+    world.call("remove")
+    world.install(WEB)
+    unit = world.unit()
+    world.start(unit)
+    world.call("at_boot", [unit])
+    world.stop(unit)
+
+    world.call("remove")
+    world.call("remove")
+
+    assert world.running() == set()
+    assert world.left() == []
+    world.install(WEB)
+    world.start(unit)
+    assert world.running() == {unit}

@@ -20,6 +20,7 @@ from treeswap.errors import Failed
 from treeswap.process import Process
 from treeswap.processes import Unit
 from treeswap.processes.supervisord import Supervisord
+from treeswap.processes.unitfiles import escape
 from treeswap.release import ReleaseId
 
 HERE = Path(__file__).parent
@@ -151,6 +152,10 @@ class World(ABC):
         """The machine starts anew, with what is there for a boot."""
 
     @abstractmethod
+    def left(self) -> list[str]:
+        """What there is of the site's at the manager, outside of the site."""
+
+    @abstractmethod
     def outside(self, path: Path) -> Path:
         """A path of the machine as it is here."""
 
@@ -189,6 +194,9 @@ class Hosted(World):
             os.kill(pid, signal.SIGKILL)
         self.until(lambda: not self.alive(pids))
         self.install()
+
+    def left(self) -> list[str]:
+        return [] if not Supervisord(self.site, []).is_up() else ["a daemon"]
 
     def becomes(self, user: int) -> None:
         """From here on another user calls."""
@@ -230,6 +238,11 @@ class Contained(World):
         self.forget_puppet()
         self.container.stop()
         self.container.start()
+
+    def left(self) -> list[str]:
+        configured = "/home/ana/.config/systemd/user" if self.user else "/etc/systemd/system"
+        names = [path.name for path in self.outside(Path(configured)).rglob("treeswap-*")]
+        return [name for name in names if name.startswith(f"treeswap-{escape(self.name)}")]
 
     def outside(self, path: Path) -> Path:
         return self.container.outside(path)
