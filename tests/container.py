@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,9 @@ from filesystems import CannotMount, mounted, unmount
 
 SCRIPT = Path(__file__).parent.parent / "scripts/test-container"
 _PATIENCE = 60.0
+_DYING_WITH_US = ["setpriv", "--pdeathsig=KILL", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+"""Begins a command that ends when this process does, and everything with it: the first process of a container would
+outlive a killed systemd-nspawn, but not the namespace that both are in."""
 MANAGING = ("treeswap", "supervisor")
 """What a process manager needs to run; all of it is Python that any version runs."""
 ALL = (*MANAGING, "click", "rich", "pathspec", "markdown_it", "mdurl", "pygments")
@@ -52,15 +56,15 @@ class Container:
         name = f"--machine=treeswap-{os.getpid()}"
         quiet = ["--register=no", "--private-network", "--console=pipe", "--quiet", *scope]
         with self._said.open("ab") as said:
-            self._nspawn = subprocess.Popen(
-                ["setpriv", "--pdeathsig=KILL", "systemd-nspawn", "--boot", f"--directory={self.root}", name, *quiet],
+            self._running = subprocess.Popen(
+                [*_DYING_WITH_US, "systemd-nspawn", "--boot", f"--directory={self.root}", name, *quiet],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
             )
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
-            assert self._nspawn.poll() is None and time.monotonic() < deadline, self._said.read_text(errors="replace")
+            assert self._running.poll() is None and time.monotonic() < deadline, self._said.read_text(errors="replace")
             time.sleep(0.05)
         waiting = self.command("systemctl", "is-system-running", "--wait")
         told = subprocess.run(waiting, capture_output=True, text=True, timeout=_PATIENCE).stdout.strip()
@@ -68,23 +72,23 @@ class Container:
 
     def stop(self) -> None:
         """It is shut down, as by its power button."""
-        self._nspawn.terminate()
+        os.kill(self._nspawn(), signal.SIGTERM)
         try:
-            self._nspawn.wait(_PATIENCE)
+            self._running.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self.cut_power()
 
     def cut_power(self) -> None:
         """Nothing in it gets to end."""
-        self._nspawn.kill()
-        self._nspawn.wait()
+        os.kill(self._nspawn(), signal.SIGKILL)
+        self._running.wait()
+
+    def _nspawn(self) -> int:
+        return _child(self._running.pid)
 
     def _leader(self) -> int:
         """Its first process."""
-        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
-        if not children:
-            raise ProcessLookupError("the container has no first process")
-        return int(children[0])
+        return _child(self._nspawn())
 
     def _answers(self) -> bool:
         try:
@@ -92,6 +96,14 @@ class Container:
         except OSError:
             return False
         return asked.returncode == 0
+
+
+def _child(pid: int) -> int:
+    """The only child of a process; `ProcessLookupError` where there is none."""
+    try:
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+    except (OSError, ValueError) as error:
+        raise ProcessLookupError(f"{pid} has no child") from error
 
 
 @contextmanager
