@@ -29,7 +29,7 @@ def conclude(core: Core, record: Record, before: ReleaseId | None, *, goes_back:
         troubles.append(_unconfirmed(record, f"it was not confirmed: {unseen}", "treeswap rollback"))
     try:
         with core.switching("start"):
-            if core.ground.current() == record.id and core.has_processes():
+            if core.ground.current() == record.id:
                 draining.start(core, record)
     except (TreeswapError, OSError) as error:
         told = failure(error) if isinstance(error, OSError) else error
@@ -58,8 +58,7 @@ def _gone_back(core: Core, record: Record, before: ReleaseId, unseen: serving.No
                 return _unconfirmed(record, f"it was not confirmed: {unseen}", "treeswap releases lists the others")
             serving.revive(core, old)
             swinging.swing(core, old, "switch back", bad=[record.stands_for])
-            if core.has_processes():
-                draining.start(core, old)
+            draining.start(core, old)
         swinging.run_after_switch(core, old, record.id)
     except TreeswapError as error:
         if core.ground.current() == record.id:

@@ -123,10 +123,6 @@ class Core:
     def settings(self) -> Settings:
         return self.ground.site.settings
 
-    def has_processes(self) -> bool:
-        """Whether any release has processes. Most sites have none, and ask nobody for any."""
-        return any(record.processes for record in self.ground.records.readable()[0].values())
-
     def manager(self, kind: str) -> ProcessManager:
         """What runs this site's processes: of this kind, or `auto`, what works here. `Failed` or `ConfigError`."""
         from treeswap import processes  # most sites have none
@@ -195,12 +191,14 @@ class Core:
         """Holds `deploy.lock`, after bringing the site to rest; gives what recovery did, in sentences."""
         from treeswap import recovery
 
+        from . import tending
+
         self._refuse_hold()
         with self._lock(self.layout.deploy_lock, doing, self.lock_wait):
             with self.switching(doing) as notes:
                 # Also where site.json is not there yet: a first deploy may have died while it wrote it.
                 notes += self._noted(recovery.sweep(self.ground).notes)
-                notes += self._noted(self._settle_processes())
+                notes += self._noted(tending.settle(self)) if self.exists else []
             yield notes
 
     @contextmanager
@@ -214,13 +212,6 @@ class Core:
             self._refuse_hold()
             self.load()
             yield self._noted(recovery.settle(self.ground).notes) if self.exists else []
-
-    def _settle_processes(self) -> list[str]:
-        if not self.exists or not self.has_processes():
-            return []
-        from . import draining
-
-        return draining.settle(self)
 
     def alone(self, doing: str) -> Lock:
         """`deploy.lock`, if it can be had at once, and nothing else: `Locked`."""

@@ -22,17 +22,15 @@ from . import (
     built,
     checking,
     commanding,
-    confirming,
-    draining,
     failing,
     homes,
     migrating,
     pruning,
-    serving,
     sharing,
     sign,
     straying,
     swinging,
+    tending,
 )
 from .building import Building
 from .core import Core
@@ -343,12 +341,14 @@ class Deploy:
             self._migrations.run()
             if record.processes:
                 self._stack.callback(self._end_processes)
-                serving.prepare(core, record)
+                tending.prepare(core, record)
 
     def _end_processes(self) -> None:
         """Ends what was started for a switch that did not come. Where something resists, the release stays for it."""
         if self._settled or self._is_current():
             return
+        from . import serving
+
         assert self._record is not None
         if left := serving.end(self._core, self._record):
             self._core.tell("prepare", note=f"{left}; the next change tries again", warning=True)
@@ -433,13 +433,13 @@ class Deploy:
         """Runs the site's `after_switch` commands, and sees that the new release is served: else `SwitchedBack`."""
         assert self._record is not None
         with self._step("confirm"):
-            if seen := confirming.conclude(self._core, self._record, self._before, goes_back=True):
+            if seen := tending.conclude(self._core, self._record, self._before, goes_back=True):
                 self._note(seen)
 
     def retire(self) -> Outcome:
         """Ends the old processes, and prunes. What fails here is a warning: the deploy is done."""
         with self._step("retire"):
-            self._warnings += draining.retire(self._core)
+            self._warnings += tending.retire(self._core)
             self._warnings += self._recycling.finish()
             self._warnings += pruning.after_a_deploy(self._core)
         return self.outcome(changed=True)

@@ -64,8 +64,6 @@ def retire(core: Core) -> list[str]:
     The waiting needs no lock, so that a rollback may come meanwhile: what it went to stays.
     """
     try:
-        if not core.has_processes():
-            return []
         waited = find_going(core)
         wait_until_drained(waited)
         if not waited:
@@ -82,8 +80,6 @@ def settle(core: Core) -> list[str]:
     could not be done is warned of. Under both locks."""
     done: list[str] = []
     try:
-        if not core.has_processes():
-            return []
         current = core.current_record()
         if current is not None:
             there = running_units(core)

@@ -13,7 +13,7 @@ from treeswap.outcomes import Decision, Pruned
 from treeswap.release import Record, ReleaseId
 from treeswap.retention import Policy
 
-from . import homes, straying
+from . import homes, straying, tending
 from .core import Core
 
 
@@ -112,11 +112,7 @@ def _in_use(core: Core, records: Mapping[ReleaseId, Record]) -> dict[ReleaseId, 
         newest[core.layout.release(id)] = id
     for directory, occupant in occupants.find(newest).items():
         used.setdefault(newest[directory], str(occupant))
-    if core.has_processes():
-        from . import attendance
-
-        used |= attendance.in_use(core)
-    return used
+    return used | tending.in_use(core)
 
 
 def _strays_of(core: Core, records: Mapping[ReleaseId, Record]) -> Callable[[ReleaseId], str | None]:

@@ -17,16 +17,14 @@ from treeswap.release import Record, ReleaseId, Tree, Version
 
 from . import (
     adopting,
-    confirming,
-    draining,
     forecast,
     migrating,
     planning,
     pruning,
-    serving,
     sharing,
     straying,
     swinging,
+    tending,
 )
 from .core import Core
 
@@ -56,13 +54,13 @@ def go_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: boo
             sharing.announce(core, coming)
             notes += sharing.bring(core, coming, leave_behind=leave_strays)
         if live:
-            serving.prepare(core, target)  # what fails before an adoption adopts nothing
+            tending.prepare(core, target)  # what fails before an adoption adopts nothing
             adopting.probe(core, live, allow_gap=False)
             current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
             notes += told
         before = core.ground.current()
         target = _complete(core, target, before, current, force=force)
-        serving.prepare(core, target)
+        tending.prepare(core, target)
         outcome = _go(core, target, before, current, "switch")
     return _concluded(core, replace(outcome, notes=(*notes, *outcome.notes)), target, before, goes_back=True)
 
@@ -84,7 +82,7 @@ def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
         current = _served(core)
         bad = bad_after(target, core.releases_there(), core.ground.history())
         going_to = _complete(core, target, before, current, force=force)
-        serving.prepare(core, going_to)
+        tending.prepare(core, going_to)
         outcome = _go(core, going_to, before, current, "rollback", bad=bad)
         warnings = _strays_left(core, current, going_to) if current else ()
         warnings = (*migrating.ran_since(core, target, before), *warnings)
@@ -94,9 +92,9 @@ def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
 
 
 def _concluded(core: Core, outcome: Outcome, target: Record, before: ReleaseId | None, *, goes_back: bool) -> Outcome:
-    seen = confirming.conclude(core, target, before, goes_back=goes_back)
+    seen = tending.conclude(core, target, before, goes_back=goes_back)
     notes = (*outcome.notes, seen) if seen else outcome.notes
-    return replace(outcome, notes=notes, warnings=(*outcome.warnings, *draining.retire(core)))
+    return replace(outcome, notes=notes, warnings=(*outcome.warnings, *tending.retire(core)))
 
 
 def plan_rollback(core: Core, token: str | None) -> Plan:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from treeswap import leftovers, lock, maintenance, places
 from treeswap.errors import TreeswapError
 from treeswap.history import History, rollback_target
-from treeswap.outcomes import ProcessStatus, Status, TreeStatus
+from treeswap.outcomes import Status, TreeStatus
 from treeswap.release import Record, ReleaseId, Tree
 
+from . import tending
 from .core import Core
 
 
@@ -39,17 +40,9 @@ def status(core: Core) -> Status:
         trees={name: _tree_status(core, tree, served, history) for name, tree in core.trees.items()},
         interrupted=interrupted,
         advice=_advice(current, records) if interrupted else None,
-        processes=_processes(core),
+        processes=tending.statuses(core),
         maintenance=maintenance.read(core.layout, current),
     )
-
-
-def _processes(core: Core) -> Mapping[str, ProcessStatus]:
-    if not core.has_processes():
-        return {}
-    from . import attendance
-
-    return attendance.statuses(core)
 
 
 def _advice(current: ReleaseId | None, records: Mapping[ReleaseId, Record]) -> str:
