@@ -54,3 +54,12 @@ def test_health_may_be_for_a_command_to_say(served: Served) -> None:
     told = served.deploy("v2", exits=12, sick=True)
     assert "`sh check` ended with 3: not yet" in told
     served.serves("v1")
+
+
+def test_a_release_has_one_of_each(served: Served) -> None:
+    served.deploy("v1")
+    assert "runs already" in served.run("exec", "--process", "web", exits=125)
+    assert "has no process 'wbe'" in served.run("exec", "--process", "wbe", exits=125)
+    assert "has no instance 2" in served.run("exec", "--process", "web", "--instance", "2", exits=125)
+    assert "either" in served.run("exec", "--process", "web", "--", "true", exits=125)
+    served.serves("v1")
