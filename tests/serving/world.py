@@ -26,7 +26,7 @@ CONFIGURATION = """
 name = "example"
 deploy_to = "{site}"
 process_manager = "supervisor"
-keep_releases = 3
+keep_releases = {keep}
 grace = 0
 {more}
 [trees.apps]
@@ -59,7 +59,7 @@ class Served:
     def configure(self, **said: object) -> None:
         """What the treeswap.toml says besides what it always says, from now on."""
         self.said |= said
-        defaults = {"more": "", "of_web": "", "rest": "", "web": WEB, "deploy_timeout": 20}
+        defaults = {"more": "", "of_web": "", "rest": "", "web": WEB, "deploy_timeout": 20, "keep": 3}
         text = CONFIGURATION.format(**{**defaults, **self.said, "site": self.site_root})
         (self.root / "treeswap.toml").write_text(text)
 
