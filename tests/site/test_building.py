@@ -281,3 +281,15 @@ def test_where_namespaces_are_allowed_they_are_used(builder: Builder) -> None:
         pytest.skip("this machine allows root no mount namespaces")
     builder.builds(f"! touch {bench.site_root}/trees/media/{bench.current}/x && ! touch {{media}}/x").deploy()
     assert not (bench.world / "media/x").exists()
+
+
+@pytest.mark.parametrize("tree", ["apps", "media"])
+def test_a_damaged_manifest_of_what_was_before_the_build(builder: Builder, tree: str) -> None:
+    bench = builder.builds(STATIC, "touch built").deploy().bench
+    file = bench.site.layout.sourced(tree, bench.current)
+    file.write_bytes(file.read_bytes()[:-9])
+    assert [problem.kind for problem in bench.site.verify().problems] == ["damaged"]
+    builder.says("green").deploy(exits=12)
+    bench.says("is damaged", "--force")
+    builder.deploy(force=True)
+    bench.shows(apps={"a.css": "green", "built": ""}, media={"all.css": "green"})

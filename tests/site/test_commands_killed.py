@@ -128,3 +128,30 @@ def test_a_deploy_killed_anywhere(builder: Builder, tmp_path: Path) -> None:
         bench.shows(apps={"a.css": "two"}, media={"all.css": "two"}).rests()
         kept = {name.removesuffix(".failed") for name in os.listdir(bench.site_root / ".treeswap/logs")}
         assert kept <= set(bench.ids), number
+
+
+@pytest.mark.parametrize("as_release", [False, True])
+def test_maintenance_killed_anywhere(builder: Builder, tmp_path: Path, as_release: bool) -> None:
+    """The page is whole or not there, and `off` ends whatever was begun."""
+    bench, log, saved = builder.bench, tmp_path / "log", tmp_path / "saved"
+    first = builder.builds(STATIC).says("one").deploy().bench.current
+    subprocess.run(["cp", "-a", bench.root, saved], check=True)
+
+    def on_and_off() -> None:
+        bench.site.maintenance_on("soon", as_release=as_release)
+        bench.site.maintenance_off()
+
+    changes = changes_of(on_and_off, log)
+    for number in range(1, len(changes) + 1, 1 if not as_release else max(1, len(changes) // 30)):
+        shutil.rmtree(bench.root)
+        subprocess.run(["cp", "-a", saved, bench.root], check=True)
+        run_until(number, on_and_off, log)
+        page = bench.site_root / "maintenance/page.html"
+        assert not page.exists() or page.read_text().endswith("</html>\n"), number
+        status = bench.site.status()
+        assert status.current == first or status.maintenance is not None, number
+        bench.recover()
+        bench.site.maintenance_off()
+        assert bench.site.status().maintenance is None and bench.current == first, number
+        bench.rests()
+        assert os.listdir(page.parent) == [] if page.parent.exists() else True, number

@@ -69,6 +69,8 @@ def test_a_rollback_migrates_nothing_and_says_what_ran(builder: Builder) -> None
     builder.says("three").deploy()
     assert seen(builder) == ["ran", "ran"]
     command = "`echo ran >> {site}/../seen`"
+    plan = builder.bench.site.plan_rollback().steps
+    assert f"migrations that ran since {builder.bench.ids[1]}, and are not taken back" in plan[-1]
     bench = builder.bench.rollback().notes(f"migrations that ran since {builder.bench.ids[1]}", command)
     assert bench.outcome and sum(w.count("echo ran") for w in bench.outcome.warnings) == 1
     bench.rollback()
@@ -83,6 +85,7 @@ def test_the_page_is_up_exactly_while_an_exclusive_migration_runs(builder: Build
     assert not is_up(builder) and builder.bench.site.status().maintenance is None
     log = [entry.what for entry in builder.bench.site.history()]
     assert [what.split(":")[0] for what in log if what.startswith("maintenance")] == [
+        "maintenance on",
         "maintenance on",
         "maintenance off",
     ]

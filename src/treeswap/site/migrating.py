@@ -14,7 +14,7 @@ from itertools import zip_longest
 from treeswap import lease, maintenance
 from treeswap.errors import Failed, TreeswapError
 from treeswap.outcomes import MaintenanceMark
-from treeswap.release import Command, Record, ReleaseId
+from treeswap.release import Command, Record
 
 from . import commanding, sign
 from .commanding import Place
@@ -126,10 +126,10 @@ def before_switch(core: Core, token: str) -> Iterator[list[str]]:
                 lease.let_go(held)
 
 
-def ran_since(core: Core, target: Record, before: ReleaseId | None) -> tuple[str, ...]:
-    """Warnings for who goes back to a release: what has been migrated for later ones is not taken back."""
+def ran_since(core: Core, target: Record) -> tuple[str, ...]:
+    """What who goes back to a release has to know: what was migrated for later ones is not taken back."""
     later = [m for m in core.ground.journal.history().migrations if m.release > target.stands_for]
     if not later:
         return ()
     told = ", ".join(f"`{m.command}`" + ("" if m.done else " (not to its end)") for m in later)
-    return (f"migrations that ran since {target.stands_for}, and were not taken back: {told}",) if before else ()
+    return (f"migrations that ran since {target.stands_for}, and are not taken back: {told}",)

@@ -85,7 +85,7 @@ def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
         tending.prepare(core, going_to)
         outcome = _go(core, going_to, before, current, "rollback", bad=bad)
         warnings = _strays_left(core, current, going_to) if current else ()
-        warnings = (*migrating.ran_since(core, target, before), *warnings)
+        warnings = (*migrating.ran_since(core, target), *warnings)
     outcome = replace(outcome, notes=(*notes, *outcome.notes), warnings=warnings)
     # Whoever goes back wants to be away from what is bad: whatever is seen, it is not switched to again.
     return _concluded(core, outcome, going_to, before, goes_back=False)
@@ -101,7 +101,8 @@ def plan_rollback(core: Core, token: str | None) -> Plan:
     current, target = _ends(core, token)
     bad = bad_after(target, core.releases_there(), core.ground.history())
     steps = _steps(core, target, current)
-    return Plan((*steps, f"mark bad: {', '.join(bad)}") if bad else steps, True, core.root)
+    steps = (*steps, f"mark bad: {', '.join(bad)}") if bad else steps
+    return Plan((*steps, *migrating.ran_since(core, target)), True, core.root)
 
 
 def _ends(core: Core, token: str | None) -> tuple[ReleaseId, Record]:
@@ -207,6 +208,7 @@ def _complete(core: Core, target: Record, before: ReleaseId | None, current: Rec
         label=target.label,
         revision=target.revision,
         repeats=target.stands_for,
+        built_by=target.built_by,
         run=id,
         processes=target.processes,
         process_manager=target.process_manager,

@@ -94,6 +94,7 @@ def _read(core: Core, version: Version) -> list[Problem]:
         core.check_homes({version.tree: version})
         sealed = core.ground.records.manifest(version)
         assert sealed.entries, "every line of it can be read"
+        assert core.ground.records.sourced(version).entries, "and of what it held before a build"
     except Damaged as error:
         return [Problem(version.tree, version.id, "damaged", None, f"{error.message}: {error.cause}")]
     except Failed as error:
