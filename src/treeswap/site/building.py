@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from treeswap import durable, scan, stage, switch
 from treeswap.commands import Confinement, can_confine
-from treeswap.errors import Failed, listed
+from treeswap.errors import Damaged, Failed, listed
 from treeswap.manifest import Manifest
-from treeswap.release import ReleaseId, Tree
+from treeswap.release import ReleaseId, Tree, Version
 
-from . import commanding
+from . import built, commanding
 from .commanding import Place
 from .core import Core
 from .work import Work
@@ -70,6 +71,42 @@ class Building:
         finally:
             stage.remove(core.layout.release(self._id))
         self._check_unharmed(before, sourced)
+
+    def take(self, name: str, sourced: Manifest, last_seal_ns: int | None) -> Version | None:
+        """The version that the builds have made of a tree which held `sourced` before them; None, and nothing of it is
+        left, where it is as in the current release. `Failed` where it cannot be released."""
+        core, work, tree = self._core, self._work, self._work.site.trees[name]
+        before = self._served(name)
+        manifest = built.survey(
+            self._staged(name),
+            tree,
+            work.written[name],
+            sourced,
+            before,
+            shared_root=core.layout.shared_of(tree),
+            now=core.clock(),
+            last_seal_ns=last_seal_ns,
+            listener=core.listener,
+        )
+        if before is not None and manifest.digest == before.digest and not work.must_be_made_anew(name):
+            stage.remove(self._staged(name))
+            work.same.add(name)
+            return None
+        written = core.ground.records.write_manifest(name, self._id, manifest)
+        version = built.version_of(tree, self._id, manifest, written)
+        return replace(version, sourced=core.ground.records.write_sourced(name, self._id, sourced))
+
+    def _served(self, name: str) -> Manifest | None:
+        """What the current release has of a tree. With `force` a damaged manifest is as good as none."""
+        version = self._work.current.versions.get(name) if self._work.current else None
+        if version is None:
+            return None
+        try:
+            return self._core.ground.records.manifest(version)
+        except Damaged:
+            if not self._work.request.force:
+                raise
+            return None
 
     def _make_paths(self) -> None:
         for name, paths in self._work.written.items():

@@ -12,7 +12,7 @@ from treeswap import durable, scan
 from treeswap.errors import Failed, listed
 from treeswap.manifest import Entry, Manifest
 from treeswap.outcomes import Listener
-from treeswap.release import Tree
+from treeswap.release import ReleaseId, Tree, Version
 from treeswap.scan.survey import shared_links
 from treeswap.stage import Times, copy
 
@@ -48,6 +48,11 @@ def survey(
                 os.utime(file, ns=(file.lstat().st_atime_ns, wanted), follow_symlinks=False)
                 entries[path] = entry._replace(mtime_ns=file.lstat().st_mtime_ns)
     return Manifest.of({path: _with_origin(entry, sourced.entries.get(path)) for path, entry in entries.items()})
+
+
+def version_of(tree: Tree, id: ReleaseId, manifest: Manifest, written: str) -> Version:
+    """A version with this manifest, whose file's digest is `written`."""
+    return Version(tree.name, id, manifest.digest, written, manifest.files, manifest.bytes, tree.trees_dir)
 
 
 def _surveyed(directory: Path, tree: Tree, shared_root: Path, listener: Listener) -> Manifest:

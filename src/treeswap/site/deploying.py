@@ -208,7 +208,7 @@ class Deploy:
         )
         if tree.name not in self._work.written:
             written = self._core.ground.records.write_manifest(tree.name, self._id, manifest)
-            self._versions[tree.name] = _version(tree, self._id, manifest, written)
+            self._versions[tree.name] = built.version_of(tree, self._id, manifest, written)
         self._manifests[tree.name] = manifest
         self._counts += counts
 
@@ -224,33 +224,11 @@ class Deploy:
             self._stack.callback(self._drop_links)
             self._building.run(self._manifests, self._lease)
             for name in work.written:
-                self._take_built(work.site.trees[name])
+                version = self._building.take(name, self._manifests[name], self._last_seal)
+                if version is not None:
+                    self._versions[name] = version
         forced = self._request.force or work.current is None
         return bool(work.new or work.adopting or work.other_processes or forced)
-
-    def _take_built(self, tree: Tree) -> None:
-        core, work = self._core, self._work
-        current = work.current.versions.get(tree.name) if work.current else None
-        before = core.ground.records.manifest(current) if current and tree.name not in work.hurt else None
-        directory, sourced = core.layout.versions(tree) / self._id, self._manifests[tree.name]
-        manifest = built.survey(
-            directory,
-            tree,
-            work.written[tree.name],
-            sourced,
-            before,
-            shared_root=core.layout.shared_of(tree),
-            now=core.clock(),
-            last_seal_ns=self._last_seal,
-            listener=core.listener,
-        )
-        if before is not None and current and not current.adopted and manifest.digest == before.digest:
-            stage.remove(directory)
-            work.same.add(tree.name)
-            return
-        written = core.ground.records.write_manifest(tree.name, self._id, manifest)
-        kept = core.ground.records.write_sourced(tree.name, self._id, sourced)
-        self._versions[tree.name] = replace(_version(tree, self._id, manifest, written), sourced=kept)
 
     def _drop_links(self) -> None:
         if not self._settled:
@@ -536,7 +514,3 @@ class Deploy:
     def _note(self, note: str) -> None:
         self._notes.append(note)
         self._core.tell("note", note=note)
-
-
-def _version(tree: Tree, id: ReleaseId, manifest: Manifest, written: str) -> Version:
-    return Version(tree.name, id, manifest.digest, written, manifest.files, manifest.bytes, tree.trees_dir)

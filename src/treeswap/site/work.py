@@ -55,8 +55,9 @@ class Work:
         """Whether builds are to run: a tree or a command changed."""
         if not self.builds or not self.request.build:
             return False
-        before = self.current.built_by if self.current else None
-        return before != self.built_by or self.changes
+        if self.current is None or self.current.built_by != self.built_by:
+            return True
+        return bool(self.new or self.adopting or self.request.force)
 
     @property
     def new(self) -> list[str]:
@@ -64,7 +65,7 @@ class Work:
         return [
             name
             for name, work in self.trees.items()
-            if name not in self.same and (not work.unchanged or name in self.written or self._must_be_made_anew(name))
+            if name not in self.same and (not work.unchanged or name in self.written or self.must_be_made_anew(name))
         ]
 
     @property
@@ -97,16 +98,17 @@ class Work:
         was_built = {name for name, v in self.current.versions.items() if v.sourced} if self.current else set()
         return {n: work.base.manifest for n, work in self.trees.items() if work.base is not None and n not in was_built}
 
-    def _must_be_made_anew(self, name: str) -> bool:
+    def must_be_made_anew(self, name: str) -> bool:
+        """Whether a tree gets a new version although nothing of it changed."""
         version = self.current.versions.get(name) if self.current else None
         if version is None or version.adopted or name in self.hurt:
             return True
         # What a build has left there must not stay, where no build writes there any more.
-        return version.sourced is not None and self.request.build and not _writes_to(self.builds, name, self.site.trees)
-
-
-def _writes_to(builds: Sequence[Command], name: str, trees: Collection[str]) -> bool:
-    return name in paths_written(builds, trees)
+        return (
+            version.sourced is not None
+            and self.request.build
+            and name not in paths_written(self.builds, self.site.trees)
+        )
 
 
 def paths_written(builds: Sequence[Command], trees: Collection[str]) -> dict[str, tuple[str, ...]]:
