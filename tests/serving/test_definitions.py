@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from .world import Served
@@ -33,6 +35,24 @@ def test_what_env_files_hold_is_read_at_each_start_and_kept_nowhere(served: Serv
     assert served.ask() == "v2 v2 v2 other"
     served.run("rollback")
     assert served.ask() == "v1 v1 v1 other"
+
+
+def test_bytecode_that_a_build_made_is_used_and_stays_right(served: Served) -> None:
+    compile = f"{sys.executable} -m compileall -q --invalidation-mode unchecked-hash ."
+    served.configure(rest=f'[commands]\nbuild = [{{ run = "{compile}", tree = "apps" }}]')
+    for text in ("v1", "v2"):
+        served.version(text)
+        (served.root / "new/apps/module.py").write_text(f"TEXT = {text!r}\n")
+        served.run("deploy")
+        apps = (served.site_root / "current/apps").resolve()
+        made = {path.name.partition(".")[0]: path.read_bytes() for path in (apps / "__pycache__").iterdir()}
+        assert made.keys() == {"app", "impostor", "module", "worker"}
+        assert {header[4:8] for header in made.values()} == {b"\1\0\0\0"}  # by hash, and not looked at again
+        words = [sys.executable, "-v", "-c", "import module; print(module.TEXT)"]
+        done = subprocess.run(words, cwd=apps, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == text
+        assert f"code object from '{apps}/__pycache__/module" in done.stderr
+    assert served.site.verify().problems == ()
 
 
 def test_processes_run_from_real_directories(served: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -76,6 +77,11 @@ def test_what_ended_unasked_runs_again(served: Served) -> None:
     for pid in filter(None, (served.daemon(), *everything)):
         os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not any(Path(f"/proc/{pid}/cwd").exists() for pid in everything), "they are gone")
+    assert served.units() == set()
+    status = json.loads(served.run("status", "--json"))["processes"]["web"]
+    assert (status["instances"], status["running"]) == (1, 0)
+    assert "NOT OK: 0 of 1 running under supervisor" in served.run("status")
+    assert f"start web 1 of {served.current}, which does not run" in served.run("recover", "-n")
     assert served.units() == set()
     told = served.run("recover")
     assert f"started web 1 of {served.current}, which did not run" in told

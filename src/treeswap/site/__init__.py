@@ -316,12 +316,13 @@ class Site(Core):
     def plan_recover(self) -> Plan:
         from treeswap.outcomes import Plan
 
-        from . import standing
+        from . import standing, tending
 
         self.require()
         with self.telling():
             interrupted = standing.status(self).interrupted
-            return Plan((interrupted or "nothing: the site is at rest",), interrupted is not None)
+            steps = (*filter(None, (interrupted,)), *tending.plan_settle(self))
+            return Plan(steps or ("nothing: the site is at rest",), bool(steps))
 
     # ------------------------------------------------------------ maintenance
 

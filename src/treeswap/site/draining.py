@@ -82,8 +82,7 @@ def settle(core: Core) -> list[str]:
     try:
         current = core.current_record()
         if current is not None:
-            there = running_units(core)
-            missing = [running.unit for running in serving.runnings(core, current) if running.unit not in there]
+            missing = _missing(core, current)
             start(core, current)
             done += [f"started {unit}, which did not run" for unit in missing]
         going = find_going(core, unserved=True)
@@ -94,6 +93,18 @@ def settle(core: Core) -> list[str]:
     except (TreeswapError, OSError) as error:
         core.tell("recover", note=_left_running(error), warning=True)
     return done
+
+
+def plan(core: Core) -> list[str]:
+    """What `settle` would do, in sentences."""
+    current = core.current_record()
+    starts = [f"start {unit}, which does not run" for unit in _missing(core, current)] if current else []
+    return starts + [f"end {going.unit}, which is not current" for going in find_going(core, unserved=True)]
+
+
+def _missing(core: Core, current: Record) -> list[Unit]:
+    there = running_units(core)
+    return [running.unit for running in serving.runnings(core, current) if running.unit not in there]
 
 
 # ---------------------------------------------------------------- which are to end

@@ -56,6 +56,15 @@ def settle(core: Core) -> list[str]:
     return draining.settle(core)
 
 
+def plan_settle(core: Core) -> list[str]:
+    """What `settle` would start and end, in sentences. `Failed` where that cannot be asked."""
+    if not has_processes(core):
+        return []
+    from . import draining
+
+    return draining.plan(core)
+
+
 def statuses(core: Core) -> Mapping[str, ProcessStatus]:
     """The processes by name, and how many of each run."""
     if not has_processes(core):
