@@ -21,7 +21,7 @@ NAME = "treeswap"
 SECTIONS = {
     "Deploy": ("copy", "deploy", "stage", "switch", "rollback"),
     "Look": ("status", "releases", "log", "diff", "verify", "check"),
-    "Set up": ("init", "adopt", "unadopt", "config", "completion"),
+    "Set up": ("init", "adopt", "unadopt", "config", "completion", "webserver"),
     "Rare": ("exec", "prune", "recover", "lock", "unlock", "maintenance"),
 }
 UNLISTED = ("demo", "restore")

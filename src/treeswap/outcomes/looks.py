@@ -61,12 +61,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that `check` looked at. `ok` None means: could not be told from here."""
+    """One thing that `check` looked at. `ok` None means: could not be told from here. A `warning` stops no deploy."""
 
     what: str
     ok: bool | None
     detail: str
     hint: str | None = None
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -408,6 +408,14 @@ class Site(Core):
         with self.telling():
             return inspecting.check(self, request)
 
+    def webserver(self, server: str, **options: Any) -> str:
+        """A ready configuration of `nginx`, `apache` or `caddy` for the site: see `fronting.configuration`."""
+        from . import fronting
+
+        self.require()
+        with self.telling():
+            return fronting.configuration(self, server, **options)
+
     # ------------------------------------------------------------ holding a release
 
     def lease(self, release: str | None = None) -> Lease:

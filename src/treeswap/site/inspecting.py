@@ -11,7 +11,7 @@ from treeswap.outcomes import (
     Finding,
 )
 
-from . import checking, standing, straying
+from . import checking, fronting, standing, straying
 from .core import Core
 from .request import Request
 
@@ -58,6 +58,7 @@ def _site_findings(core: Core) -> Iterator[Finding]:
     except TreeswapError as error:
         yield Finding("place", False, error.message, error.hint)
     yield from _stray_findings(core)
+    yield from fronting.findings(core)
     free = os.statvfs(core.root)
     yield Finding("space", True, f"{free.f_bavail * free.f_frsize:,} bytes and {free.f_favail:,} inodes free")
 
