@@ -222,6 +222,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, lis
     run("A prune", "prune", "--keep", "1", "--grace", "0")
     run("A configuration", "config")
     run("A script", "completion", "bash")
+    run("A web server's configuration", "webserver", "nginx")
     run("A new site", "init")
     run("A new site", "init", config=False)
     run("A new site", "init", "--output", str(bakery.home / "out.toml"), config=False)
