@@ -69,6 +69,13 @@ def in_an_unadopt(home: Path) -> None:
     _deployed(home).killed("after", "treeswap.adopt:give_back", "unadopt")
 
 
+def in_a_migration(home: Path) -> None:
+    bakery = _changed(home)
+    with bakery.config.open("a") as config:
+        config.write('[commands]\nmigrate = [{ run = "true", exclusive = true }]\n')
+    bakery.killed("before", "treeswap.site.commanding:run", "deploy")
+
+
 def in_a_prune(home: Path) -> None:
     bakery = Bakery(home, deployed=["v0", "v1", "v2"])
     bakery.killed("after", "treeswap.records:Records.remove", "prune", "--keep", "1", "--grace", "0")
@@ -189,6 +196,7 @@ STATES: dict[str, Callable[[Path], AbstractContextManager[None] | None]] = {
     "Killed in the middle of an adoption": in_an_adoption,
     "Killed in the middle of an unadopt": in_an_unadopt,
     "Killed in a prune": in_a_prune,
+    "Killed in an exclusive migration": in_a_migration,
     "Locked by a running deploy": locked,
     "Held": held,
     "The disk is full": full_disk,
