@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import Bench
+from bench import Bench, wait_for
 from treeswap.outcomes import Finding
-from treeswap.webservers import SERVERS
+from treeswap.webservers import SERVERS, here
+from treeswap.webservers.seam import Unreadable
 
 from .servers import Front
 from .stage import Scene, scene
@@ -207,5 +208,16 @@ def test_one_that_cannot_be_read_is_told_and_how(front_of: Scene) -> None:
     front_of.release("v1")
     with front_of.front() as front:
         (front.room / "main.conf").unlink()
+        with pytest.raises(Unreadable, match=r"main\.conf cannot be read"):
+            inspected(front_of, front)
         found = [it for it in front_of.bench.site.check() if str(front.process.pid) in it.detail]
         assert [(it.what, it.ok, "treeswap check" in (it.hint or "")) for it in found] == [(front_of.kind, None, True)]
+
+
+def test_one_that_has_ended_is_none(front_of: Scene) -> None:
+    front_of.release("v1")
+    with front_of.front() as front:
+        assert front.process.pid in {it.pid for it in here(SERVERS.values())}
+        front.process.terminate()
+        wait_for(lambda: Path(f"/proc/{front.process.pid}/cmdline").read_bytes() == b"", "it ends")
+        assert front.process.pid not in {it.pid for it in here(SERVERS.values())}

@@ -36,11 +36,12 @@ def test_apache_is_read_with_continuations_variables_and_conditions(tmp_path: Pa
     (tmp_path / "sites").mkdir()
     (tmp_path / "sites/one.conf").write_text('Define ROOT /srv/one\nAlias "/a b/" \\\n  "${ROOT}/c d"\n')
     (tmp_path / "main.conf").write_text(
-        "# no\nIncludeOptional sites/*.conf\nIncludeOptional none/*.conf\n<IfModule mod_x.c>\n  Options -Indexes\n"
+        f"# no\nServerRoot {tmp_path}\nIncludeOptional sites/*.conf\nIncludeOptional none/*.conf\n"
+        "<IfModule mod_x.c>\n  Options -Indexes\n"
         "</IfModule>\n<IfModule !mod_x.c>\n  Options None\n</IfModule>\n<Directory ${ROOT}>\n  Options ${OUTER}\n"
         "</Directory>\n"
     )
-    alias, options, directory = apache_syntax.Reading(tmp_path, {"OUTER": "All"}).file(tmp_path / "main.conf")
+    alias, options, directory = apache_syntax.Reading(Path("/nowhere"), {"OUTER": "All"}).file(tmp_path / "main.conf")
     assert alias.words == ("alias", "/a b/", "/srv/one/c d")
     assert alias.where == f"{tmp_path}/sites/one.conf:2"
     assert options.words == ("options", "-Indexes")
@@ -65,6 +66,8 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
         ((1, 31, 0), "keepalive 0;", '""', False),
         ((1, 22, 1), "keepalive 4;", '""', True),
         ((1, 31, 0), "", "close", False),
+        ((1, 31, 0), "", "$closed", False),
+        ((1, 31, 0), "", "$other", True),
         (None, "", '""', False),
     ],
 )
@@ -72,7 +75,8 @@ def test_nginx_keeps_connections_by_default_from_some_version_on(
     version: tuple[int, ...] | None, directive: str, header: str, warned: bool, tmp_path: Path
 ) -> None:
     (tmp_path / "nginx.conf").write_text(
-        f"http {{ upstream app {{ server unix:{tmp_path}/site/current/run/web.sock; {directive} }}\n"
+        'http { map $http_upgrade $closed { default upgrade; "" close; } map $http_upgrade $other { default ""; }\n'
+        f"upstream app {{ server unix:{tmp_path}/site/current/run/web.sock; {directive} }}\n"
         f"server {{ location / {{ proxy_pass http://app; proxy_set_header Connection {header}; }} }} }}"
     )
     found = nginx_rules.broken(nginx_syntax.read(tmp_path / "nginx.conf"), Watched(tmp_path / "site"), version)

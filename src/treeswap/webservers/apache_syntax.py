@@ -63,6 +63,8 @@ class Reading:
                     yield from inner
             elif words[0] in ("include", "includeoptional") and len(words) == 2 and self.depth < _DEEPEST:
                 yield from self._included(words)
+            elif words[0] == "serverroot" and len(words) == 2:
+                self.root = Path(words[1])
             elif words[0] == "define" and len(words) > 1:
                 self.defined[words[1]] = words[2] if len(words) > 2 else ""
             else:

@@ -69,12 +69,12 @@ def places(block: tuple[Directive, ...], outer: Place | None = None) -> Iterator
 def broken(configuration: tuple[Directive, ...], site: Watched, version: tuple[int, ...] | None) -> list[Finding]:
     """A warning for each rule that is broken, once."""
     found: dict[Finding, None] = {}
-    upstreams = dict(_upstreams(configuration))
+    upstreams, closing = dict(_upstreams(configuration)), {"close", *_closing(configuration)}
     for upstream in upstreams.values():
         found |= dict.fromkeys(_nailed(upstream.block or (), site))
     for place in places(configuration):
         found |= dict.fromkeys(_nailed(place.own, site))
-        found |= dict.fromkeys(_kept(place, upstreams, site, version))
+        found |= dict.fromkeys(_kept(place, upstreams, closing, site, version))
         if place.directory is not None and site.touched(place.directory):
             found |= dict.fromkeys((*_cached(place), *_refused(place), *_php(place)))
     return list(found)
@@ -144,10 +144,14 @@ def _php(place: Place) -> Iterator[Finding]:
 
 
 def _kept(
-    place: Place, upstreams: dict[str, Directive], site: Watched, version: tuple[int, ...] | None
+    place: Place,
+    upstreams: dict[str, Directive],
+    closing: set[str],
+    site: Watched,
+    version: tuple[int, ...] | None,
 ) -> Iterator[Finding]:
     for directive in place.own:
-        if directive.name not in _PASSES or len(directive.words) < 2 or _closed(place, directive.name):
+        if directive.name not in _PASSES or len(directive.words) < 2 or _closed(place, directive.name, closing):
             continue
         upstream = upstreams.get(directive.words[1].rpartition("://")[2].partition("/")[0])
         members = upstream.block or () if upstream else ()
@@ -163,10 +167,19 @@ def _kept(
             yield warning(NAME, fact, "put into the upstream block: keepalive 0;")
 
 
-def _closed(place: Place, kind: str) -> bool:
+def _closed(place: Place, kind: str, closing: set[str]) -> bool:
     """Whether connections end with their request all the same."""
     if kind == "fastcgi_pass":
         keeps = place.single.get("fastcgi_keep_conn")
         return keeps is None or keeps.words[1:] != ("on",)
     headers = place.lists.get("proxy_set_header" if kind == "proxy_pass" else "grpc_set_header", ())
-    return any(header.words[1:] == ("Connection", "close") for header in headers)
+    return any(header.words[1] == "Connection" and header.words[-1] in closing for header in headers)
+
+
+def _closing(configuration: Iterable[Directive]) -> Iterator[str]:
+    """The variables that are `close` for whoever asks for no WebSocket."""
+    for directive in configuration:
+        if directive.name == "http":
+            yield from _closing(directive.block or ())
+        elif directive.name == "map" and ("", "close") in [it.words for it in directive.block or ()]:
+            yield directive.words[-1]

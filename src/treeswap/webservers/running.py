@@ -68,6 +68,8 @@ def _running(server: str, master: _Seen, worker: _Seen) -> Running:
     if _view("self") != _view(str(master.pid)):
         raise FileNotFoundError(master.pid)
     data = (own / "cmdline").read_bytes().rstrip(b"\0")
+    if not data:  # it has ended, and nobody has taken note
+        raise FileNotFoundError(master.pid)
     words = [os.fsdecode(word) for word in data.split(b"\0")]
     if words[0].startswith("nginx: master process "):  # nginx writes its title over its words
         words = shlex.split(words[0].removeprefix("nginx: master process "))
