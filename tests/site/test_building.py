@@ -293,3 +293,14 @@ def test_a_damaged_manifest_of_what_was_before_the_build(builder: Builder, tree:
     bench.says("is damaged", "--force")
     builder.deploy(force=True)
     bench.shows(apps={"a.css": "green", "built": ""}, media={"all.css": "green"})
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_what_python_writes_by_itself_is_no_change(builder: Builder) -> None:
+    """`manage.py collectstatic` in one tree, for another one."""
+    bench = builder.bench.tree("apps", {"m/__init__.py": "css = 'red'", "a.css": "red"})
+    import_it = "import sys; sys.dont_write_bytecode = False; import m; print(m.css)"
+    builder.builds(Command(f'{sys.executable} -c "{import_it}" > {{media}}/all.css', "apps", ("media",))).deploy()
+    bench.tree("apps", {"m/__init__.py": "css = 'green'", "a.css": "red"})
+    builder.deploy()
+    bench.shows(media={"all.css": "green\n"}).rests()

@@ -13,7 +13,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from treeswap import durable, scan, stage, switch
+from treeswap import durable, stage, switch
 from treeswap.commands import Confinement, can_confine
 from treeswap.errors import Damaged, Failed, listed
 from treeswap.manifest import Manifest
@@ -25,7 +25,7 @@ from .core import Core
 from .work import Work
 
 _Sight = dict[str, tuple[int, int, int, int]]
-"""Inode, size, time and mode of each file that is served, by path."""
+"""Inode, size, time and mode of each file, by path."""
 
 
 class Building:
@@ -54,23 +54,26 @@ class Building:
 
     # ------------------------------------------------------------ the builds
 
-    def run(self, sourced: Mapping[str, Manifest], lease: int) -> None:
-        """Runs the builds. `sourced` is what the new versions hold; the commands inherit `lease`. `Failed`."""
+    def run(self, lease: int) -> None:
+        """Runs the builds, which inherit `lease`. `Failed`."""
         core, work = self._core, self._work
         self._make_paths()
         place = self._place(lease)
         self._link(place)
         confinement = self._confinement(place) if self._confined else None
-        before = None if self._confined else self._sight()
+        served = {} if self._confined else self._sight(self._served_now())
+        not_named = {} if self._confined else self._sight(self._not_named())
         try:
             for command in work.builds:
                 commanding.run(core, "build", command, place, confinement=confinement)
         except Failed as error:
-            self._check_unharmed(before, sourced, error)
+            if not self._confined:
+                self._check_unharmed(served, not_named, error)
             raise
         finally:
             stage.remove(core.layout.release(self._id))
-        self._check_unharmed(before, sourced)
+        if not self._confined:
+            self._check_unharmed(served, not_named)
 
     def take(self, name: str, sourced: Manifest, last_seal_ns: int | None) -> Version | None:
         """The version that the builds have made of a tree which held `sourced` before them; None, and nothing of it is
@@ -147,16 +150,22 @@ class Building:
 
     # ------------------------------------------------------------ what they must not have changed
 
-    def _sight(self) -> _Sight:
-        """What is served now, as far as it shows without reading. What programs leave there by themselves, which
+    def _served_now(self) -> dict[str, Path]:
+        """The directories that are served, by tree: live ones among them, which are to be adopted."""
+        current = self._work.current.versions if self._work.current else {}
+        live = {tree.name: tree.path for tree in self._work.adopting if tree.path is not None}
+        return {**{name: self._core.layout.version(version) for name, version in current.items()}, **live}
+
+    def _not_named(self) -> dict[str, Path]:
+        """The staged directories that no build may write to."""
+        return {name: self._staged(name) for name in self._work.new if name not in self._work.written}
+
+    def _sight(self, directories: Mapping[str, Path]) -> _Sight:
+        """What is in some trees, as far as it shows without reading. What programs leave there by themselves, which
         `ignore` names, is no part of it."""
-        core, work = self._core, self._work
-        roots = {tree.name: tree.path for tree in work.adopting if tree.path is not None}
-        for name, version in work.current.versions.items() if work.current else ():
-            roots.setdefault(name, core.layout.version(version))
         found: _Sight = {}
-        for name, root in roots.items():
-            ignore = (work.site.trees.get(name) or Tree(name)).ignore
+        for name, root in directories.items():
+            ignore = (self._work.site.trees.get(name) or Tree(name)).ignore
             for here, below, files in os.walk(root):
                 below[:] = [d for d in below if not any(fnmatchcase(d, pattern) for pattern in ignore)]
                 for entry in (*files, *below):
@@ -164,26 +173,24 @@ class Building:
                         found.update(_seen(os.path.join(here, entry)))
         return found
 
-    def _check_unharmed(
-        self, before: _Sight | None, sourced: Mapping[str, Manifest], failure: Failed | None = None
-    ) -> None:
-        """`Failed` if a build that was not confined has changed what is served, or what it does not name."""
-        if before is None:
-            return
-        after = self._sight()
-        changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
-        if changed:
+    def _check_unharmed(self, served: _Sight, not_named: _Sight, failure: Failed | None = None) -> None:
+        """`Failed` if builds that were not confined have changed what is served, or what none of them names."""
+        if changed := _changed(served, self._sight(self._served_now())):
             raise Failed(
                 f"what is being served changed while the builds ran:\n{listed(changed)}",
                 hint=f"a build must write to the stage: $TREESWAP_TREE_NAME; its output: treeswap log {self._id}",
                 cause=failure and failure.message,
             )
-        for name in [] if failure else self._work.new:
-            if name not in self._work.written and scan.as_sealed(self._staged(name), sourced[name]) is None:
-                raise Failed(
-                    f"a build has written to {name}, which no build names",
-                    hint=f'name it where the build is configured: writes = ["{name}"]',
-                )
+        changed = _changed(not_named, self._sight(self._not_named()))
+        if changed and failure is None:
+            raise Failed(
+                f"the builds changed what none of them names:\n{listed(changed)}",
+                hint='name it where the build is configured: writes = ["TREE"]',
+            )
+
+
+def _changed(before: _Sight, after: _Sight) -> list[str]:
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
 def _seen(path: str) -> _Sight:

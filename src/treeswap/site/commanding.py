@@ -35,6 +35,8 @@ class Place:
         trees = {f"TREESWAP_TREE_{re.sub('[^A-Za-z0-9]', '_', name).upper()}": str(d) for name, d in self.dirs.items()}
         return {
             **trees,
+            # What a command imports from a version must leave nothing there.
+            "PYTHONDONTWRITEBYTECODE": "1",
             "TREESWAP_SITE": str(site),
             "TREESWAP_RELEASE": str(self.root),
             "TREESWAP_RELEASE_ID": self.id,

@@ -222,7 +222,7 @@ class Deploy:
             return True
         with self._step("build"):
             self._stack.callback(self._drop_links)
-            self._building.run(self._manifests, self._lease)
+            self._building.run(self._lease)
             for name in work.written:
                 version = self._building.take(name, self._manifests[name], self._last_seal)
                 if version is not None:

@@ -38,7 +38,6 @@ class Migrations:
             if command.exclusive and self._core.settings.maintenance == "auto":
                 self._put_up(command)
             self._run(command)
-            self.ran.append(command.run)
             if self._mark and not (following and following.exclusive):
                 self._take_down()
 
@@ -58,6 +57,7 @@ class Migrations:
             with suppress(TreeswapError, OSError):
                 self._journal("migrated", command, done=False)
             raise
+        self.ran.append(command.run)
         self._journal("migrated", command, done=True)
 
     def _journal(self, event: str, command: Command, **details: bool) -> None:
