@@ -13,7 +13,7 @@ import pytest
 import treeswap
 from bench import as_nobody, inodes, read_tree
 from builder import Builder
-from filesystems import CannotMount, without
+from filesystems import CannotMount, Mounts, without
 from treeswap import commands
 from treeswap.commands import Confinement, can_confine
 from treeswap.release import Command, Tree
@@ -304,3 +304,18 @@ def test_what_python_writes_by_itself_is_no_change(builder: Builder) -> None:
     bench.tree("apps", {"m/__init__.py": "css = 'green'", "a.css": "red"})
     builder.deploy()
     bench.shows(media={"all.css": "green\n"}).rests()
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_a_tree_on_another_filesystem(builder: Builder, mounts: Mounts) -> None:
+    media = mounts.directory("xfs") / "media"
+    builder.trees["media"] = Tree("media", media)
+    bench = builder.bench
+    bench.paths["media"] = media
+    builder.builds(STATIC).deploy()
+    first = bench.current
+    bench.shows(media={"all.css": "redblue"}).rests()
+    builder.says("green").deploy()
+    bench.shows(media={"all.css": "green"}).rests()
+    builder.builds(STATIC, f"echo spoilt > {bench.slot('media')}/all.css").says("black").deploy(exits=12)
+    assert bench.site.status().current != first
