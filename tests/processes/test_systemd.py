@@ -77,13 +77,13 @@ def test_two_sites_of_one_name_are_told_apart(world: Contained) -> None:
     first = world.site
     world.site = world.room / f"another {world.name}"
     world.furnish(world.owner)
-    world.forget_puppet()
+    world.forget_caller()
     try:
         with pytest.raises(Failed, match=f"belongs to the site at {re.escape(str(first))}, "):
             world.install(WEB)
     finally:
         world.site = first
-        world.forget_puppet()
+        world.forget_caller()
 
 
 def test_a_user_who_does_not_linger_is_told_so(world: Contained) -> None:
@@ -94,7 +94,7 @@ def test_a_user_who_does_not_linger_is_told_so(world: Contained) -> None:
                 world.install(WEB)
             finally:
                 world.user = None
-                world.forget_puppet()
+                world.forget_caller()
         return
     lingers = world.outside(Path("/var/lib/systemd/linger/ana"))
     lingers.unlink()

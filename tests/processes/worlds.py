@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import signal
 import socket
@@ -12,16 +11,17 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from container import MANAGING, Container, fill
 from placing.nobody import NOBODY
-from treeswap.errors import Failed
 from treeswap.process import Process
 from treeswap.processes import Unit
 from treeswap.processes.supervisord import Supervisord
 from treeswap.processes.unitfiles import escape
 from treeswap.release import ReleaseId
+
+from .calling import Caller
 
 HERE = Path(__file__).parent
 ODD = "a'b $X, -"
@@ -42,7 +42,7 @@ class World(ABC):
         self.room, self.name = room, name
         self.site = room / self.name
         self.python = room / "environment/bin/python"
-        self._puppet: subprocess.Popen[bytes] | None = None
+        self._caller: Caller | None = None
 
     # ------------------------------------------------------------ the manager
 
@@ -71,41 +71,24 @@ class World(ABC):
 
     def call(self, method: str, *arguments: object) -> Any:
         """What a manager, made for this one call, does. `Failed` where it did."""
-        if self._puppet is None or self._puppet.poll() is not None:
-            self._puppet = self._new_puppet()
-        assert self._puppet.stdin is not None and self._puppet.stdout is not None
-        self._puppet.stdin.write(pickle.dumps((method, arguments)))
-        self._puppet.stdin.flush()
-        return _result(self._puppet.stdout)
+        if self._caller is None:
+            self._caller = self._new_caller()
+        return self._caller.call(method, *arguments)
 
     def begin(self, method: str, *arguments: object) -> Callable[[], Any]:
         """As `call`, by a process of its own; gives what waits for the end of it."""
-        puppet = self._new_puppet()
-        assert puppet.stdin is not None and puppet.stdout is not None
-        puppet.stdin.write(pickle.dumps((method, arguments)))
-        puppet.stdin.close()
-        stdout = puppet.stdout
+        return self._new_caller().begin(method, *arguments)
 
-        def wait() -> Any:
-            with stdout:
-                puppet.wait()
-                return _result(stdout)
-
-        return wait
-
-    def forget_puppet(self) -> None:
+    def forget_caller(self) -> None:
         """The next call is made by another process."""
-        if self._puppet is not None:
-            assert self._puppet.stdin is not None and self._puppet.stdout is not None
-            self._puppet.stdin.close()
-            self._puppet.wait()
-            self._puppet.stdout.close()
-            self._puppet = None
+        if self._caller is not None:
+            self._caller.end()
+            self._caller = None
 
-    def _new_puppet(self) -> subprocess.Popen[bytes]:
+    def _new_caller(self) -> Caller:
         puppet, program = (str(self.room / name) for name in ("puppet.py", "program.py"))
         words = [str(self.python), puppet, self.kind, self.name, str(self.site), str(self.python), program]
-        return subprocess.Popen(self._command(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return Caller(self._command(*words))
 
     # ------------------------------------------------------------ the program
 
@@ -174,7 +157,7 @@ class World(ABC):
         for unit in self.running():
             self.stop(unit, 0)
         self.call("at_boot", [])
-        self.forget_puppet()
+        self.forget_caller()
 
 
 class Hosted(World):
@@ -200,7 +183,7 @@ class Hosted(World):
 
     def becomes(self, user: int) -> None:
         """From here on another user calls."""
-        self.forget_puppet()
+        self.forget_caller()
         self.user = user
 
     def end_daemon(self, number: int) -> None:
@@ -215,7 +198,7 @@ class Hosted(World):
         if Supervisord(self.site, []).is_up():
             super().clear()
             self.end_daemon(signal.SIGTERM)
-        self.forget_puppet()
+        self.forget_caller()
 
     def _command(self, *words: str) -> list[str]:
         return [*become(self.user), *words]
@@ -235,7 +218,7 @@ class Contained(World):
         self.furnish(self.owner)
 
     def reboot(self) -> None:
-        self.forget_puppet()
+        self.forget_caller()
         self.container.stop()
         self.container.start()
 
@@ -249,13 +232,6 @@ class Contained(World):
 
     def _command(self, *words: str) -> list[str]:
         return self.container.command(*words, user=self.user)
-
-
-def _result(stdout: IO[bytes]) -> Any:
-    outcome, result, *rest = pickle.load(stdout)
-    if outcome == "failed":
-        raise Failed(result, hint=rest[0], cause=rest[1])
-    return result
 
 
 def put_programs(room: Path) -> None:
