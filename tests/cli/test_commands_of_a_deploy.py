@@ -142,6 +142,18 @@ def test_a_failed_migration_ends_with_what_had_run(world: World) -> None:
     assert world.run("deploy", "--json", cwd="b", exits=12).json["error"]["migrated"] == ["true", "echo 2"]
 
 
+def test_the_last_lines_of_a_command_that_failed_are_told(world: World) -> None:
+    configure(world, 'build = ["seq 30; exit 1"]')
+    told = world.run("deploy", "--json", cwd="b", exits=12).json["error"]
+    assert told["cause"].split() == [str(n) for n in range(21, 31)] and told["hint"] is None
+    configure(world)
+    world.run("deploy", cwd="b")
+    configure(world, 'build = ["echo oh no; exit 1"]')
+    told = world.run("deploy", "--json", cwd="b", exits=12).json["error"]
+    id = told["hint"].split()[-1]
+    assert told["cause"] == "oh no" and "oh no" in world.run("log", id, cwd="b").out
+
+
 def test_an_interrupted_command_dies_with_the_deploy(world: World) -> None:
     configure(world, 'build = ["echo $$ > pid; cp pid {site}/../pid; sleep 600"]')
     pid_file = world.root / "pid"

@@ -53,6 +53,16 @@ def test_a_staged_release_whose_migration_fails_stays_staged(builder: Builder) -
     bench.rests()
 
 
+def test_a_hold_is_told_before_all_else(builder: Builder) -> None:
+    bench = builder.deploy().bench
+    builder.commands(migrate=("touch {site}/../never",)).says("two").stage()
+    staged = str(builder.outcome.release)
+    bench.site.hold("why")
+    for token in ("nowhere", staged):
+        bench._do(11, lambda token=token: bench.site.switch(token))  # type: ignore[misc]
+    assert not (bench.root / "never").exists()
+
+
 def test_a_migration_that_fails_switches_nothing_and_says_which_ran(builder: Builder) -> None:
     first = builder.deploy().bench.current
     builder.commands(migrate=("true", "echo oh; exit 4", "touch {site}/../never")).says("two").deploy(exits=12)

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from . import Config
 
-_SHOWN = 20
-"""How many of the last lines of a command that failed are told. They are kept nowhere."""
-
 
 def build(config: Config, site: Site, request: Request) -> None:
     """Runs the local builds, in the configuration's directory; `{apps}` is the source of the tree `apps`. `Failed` as a
@@ -35,7 +32,6 @@ def build(config: Config, site: Site, request: Request) -> None:
             try:
                 commanding.run(site, "build", command, place, log=log)
             except Failed as error:
-                lines = log.read_text(errors="replace").splitlines()[-_SHOWN:] if log.exists() else []
-                failed = Failed(error.message, hint="nothing was staged", cause="\n".join(lines) or error.cause)
-                failing.after(site, request, failed, None)
-                raise failed
+                error.hint = "nothing was staged"
+                failing.after(site, request, error, None)
+                raise

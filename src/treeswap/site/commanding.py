@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from treeswap.release import Command, Record, ReleaseId
 
 from .core import Core
 
+_LAST = 10
+"""How many of the last lines of a command that failed are told."""
 _PLACEHOLDER = re.compile(r"(?<!\$)\{([A-Za-z0-9_][A-Za-z0-9._-]*)\}")
 
 
@@ -72,12 +75,18 @@ def run(
     output, unless a `log` is named. `Failed` if its exit code is not 0."""
     told = place.filled(command.run, core.root)
     core.tell(which, note=f"running: {told}")
+    last: deque[str] = deque(maxlen=_LAST)
+
+    def hear(line: str) -> None:
+        last.append(line)
+        core.listener(Event(which, line=line))
+
     task = Task(
         told,
         directory=_directory(command, place),
         environment=place.environment(core.root),
         log=log or core.layout.log(place.id) / f"{which}.log",
-        hear=lambda line: core.listener(Event(which, line=line)),
+        hear=hear,
         inherits=() if place.lease is None else (place.lease,),
         timeout=command.timeout,
         lingers=lingers,
@@ -90,7 +99,13 @@ def run(
     if code != 0:
         late = code == TIMED_OUT and command.timeout is not None
         came_to = f"took longer than {command.timeout:g} s" if late else f"failed with exit code {code}"
-        raise Failed(f"`{told}` ({which}) {came_to}", hint=f"its output: treeswap log {place.id}")
+        # A first deploy that fails takes all of its site away again, and what was kept there.
+        stays = log is None and core.exists and core.ground.current() is not None
+        raise Failed(
+            f"`{told}` ({which}) {came_to}",
+            hint=f"its output: treeswap log {place.id}" if stays else None,
+            cause="\n".join(last) or None,
+        )
 
 
 def _directory(command: Command, place: Place) -> Path:
