@@ -72,15 +72,16 @@ class Answer:
 
 
 class Front:
-    """A server that runs. `file` is the part of its configuration that a test gave."""
+    """A server that runs. `file` is the part of its configuration that a test gave, `host` what is asked for."""
 
     def __init__(self, kind: str, room: Path, port: int, process: subprocess.Popen[bytes], file: Path) -> None:
         self.kind, self.room, self.port, self.process, self.file = kind, room, port, process, file
+        self.host = HOST
 
     def ask(self, path: str, *, method: str = "GET", body: str | None = None) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
-            connection.request(method, path, body, {"Host": HOST})
+            connection.request(method, path, body, {"Host": self.host})
             answer = connection.getresponse()
             return Answer(answer.status, dict(answer.getheaders()), answer.read().decode())
         finally:
