@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,11 @@ from .stage import Scene, scene
 def nginx(bench: Bench) -> Iterator[Scene]:
     with scene("nginx", bench) as made:
         yield made
+
+
+def test_a_server_that_is_not_known_is_refused(bench: Bench) -> None:
+    with pytest.raises(UsageError, match="'lighttpd' is no web server"):
+        site_of(bench, "media").site.webserver("lighttpd")
 
 
 def site_of(bench: Bench, *trees: str, processes: tuple[Process, ...] = ()) -> Bench:
@@ -85,7 +91,7 @@ def test_processes_with_a_socket_get_requests(bench: Bench) -> None:
         ({"host": "a b"}, "is no name of a host"),
     ],
 )
-def test_what_cannot_be_is_refused(options: dict[str, object], says: str, bench: Bench) -> None:
+def test_what_cannot_be_is_refused(options: dict[str, Any], says: str, bench: Bench) -> None:
     site = site_of(bench, "media", "conf", processes=(Process("web", "serve {socket}"),)).site
     with pytest.raises(UsageError, match=says) as refused:
         site.webserver("nginx", **{"host": "a.example", **options})

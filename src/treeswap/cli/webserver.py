@@ -15,7 +15,7 @@ KINDS = ("nginx", "apache", "caddy")
 
 @verb(
     "webserver",
-    example="treeswap webserver nginx --host example.com --static media=/media/ > /etc/nginx/sites-enabled/example.com",
+    example="treeswap webserver nginx --host example.com --static media=/media/",
     exits=LOOKS,
 )
 @click.argument("server", metavar="|".join(KINDS), type=click.Choice(KINDS))
@@ -23,7 +23,9 @@ KINDS = ("nginx", "apache", "caddy")
 @click.option("--process", metavar="NAME=/URL/", multiple=True, help="Hand requests there to this process.")
 @click.option("--host", metavar="NAME", help="The name that visitors ask for; default the site's.")
 @click.option("--port", metavar="N", type=click.IntRange(1, 65535), default=80, help="Where it listens; default 80.")
-@click.option("--retry-after", metavar="SECONDS", type=seconds, help="What 503 says in maintenance; default 120.")
+@click.option(
+    "--retry-after", metavar="SECONDS", type=seconds, default="120", help="What 503 says in maintenance; default 120."
+)
 @click.pass_obj
 def command(
     session: Session,
@@ -33,7 +35,7 @@ def command(
     process: tuple[str, ...],
     host: str | None,
     port: int,
-    retry_after: float | None,
+    retry_after: float,
 ) -> Answer:
     """Print a ready configuration of the web server in front of the site.
 
@@ -47,7 +49,7 @@ def command(
         processes=_pairs(process, "--process NAME=/URL/"),
         host=host,
         port=port,
-        **({} if retry_after is None else {"retry_after": round(retry_after)}),
+        retry_after=round(retry_after),
     )
     return Answer({"server": server, "configuration": text}, text=text)
 

@@ -408,13 +408,24 @@ class Site(Core):
         with self.telling():
             return inspecting.check(self, request)
 
-    def webserver(self, server: str, **options: Any) -> str:
+    def webserver(
+        self,
+        server: str,
+        *,
+        static: Mapping[str, str] | None = None,
+        processes: Mapping[str, str] | None = None,
+        host: str | None = None,
+        port: int = 80,
+        retry_after: int = 120,
+    ) -> str:
         """A ready configuration of `nginx`, `apache` or `caddy` for the site: see `fronting.configuration`."""
         from . import fronting
 
         self.require()
         with self.telling():
-            return fronting.configuration(self, server, **options)
+            return fronting.configuration(
+                self, server, static=static, processes=processes, host=host, port=port, retry_after=retry_after
+            )
 
     # ------------------------------------------------------------ holding a release
 

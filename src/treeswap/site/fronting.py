@@ -39,6 +39,8 @@ def configuration(
 ) -> str:
     """A ready configuration for the site. `static` maps trees, and `processes` processes with a socket, to URLs;
     without them names and the only process decide. `retry_after` is in seconds. `UsageError`."""
+    if server not in SERVERS:
+        raise UsageError(f"{server!r} is no web server that is known", hint=f"known are {', '.join(SERVERS)}")
     host = host or core.name
     if not _HOST.fullmatch(host):
         raise UsageError(f"{host!r} is no name of a host", hint="say which one visitors ask for: --host example.com")
