@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import Bench, wait_for
+from bench import Bench, as_nobody, wait_for
 from treeswap.outcomes import Finding
 from treeswap.webservers import SERVERS, here
 from treeswap.webservers.seam import Unreadable
@@ -221,3 +221,21 @@ def test_one_that_has_ended_is_none(front_of: Scene) -> None:
         front.process.terminate()
         wait_for(lambda: Path(f"/proc/{front.process.pid}/cmdline").read_bytes() == b"", "it ends")
         assert front.process.pid not in {it.pid for it in here(SERVERS.values())}
+
+
+def test_an_ordinary_user_is_told_what_may_be_read(front_of: Scene) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root becomes somebody else")
+    front_of.release("v1")
+    with front_of.front() as front:
+
+        def looks_well() -> None:
+            assert [it.ok for it in inspected(front_of, front)] == [True]
+
+        def is_refused() -> None:
+            with pytest.raises(Unreadable, match=r"main\.conf cannot be read: Permission denied"):
+                inspected(front_of, front)
+
+        as_nobody(looks_well)
+        (front.room / "main.conf").chmod(0o600)
+        as_nobody(is_refused)

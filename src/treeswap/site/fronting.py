@@ -71,7 +71,7 @@ def findings(core: Core) -> Iterator[Finding]:
             yield from SERVERS[running.server].inspect(running, watched)
         except Unreadable as error:
             if os.path.exists(f"/proc/{running.pid}"):
-                hint = "run as a user who may read it: sudo treeswap check"
+                hint = "run it as a user who may read that, or as root: sudo treeswap check"
                 yield Finding(running.server, None, f"process {running.pid}: {error}", hint)
 
 
