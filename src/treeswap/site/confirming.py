@@ -27,6 +27,8 @@ def conclude(core: Core, record: Record, before: ReleaseId | None, *, goes_back:
         if goes_back and before is not None:
             raise _gone_back(core, record, before, unseen)
         troubles.append(_unconfirmed(record, f"it was not confirmed: {unseen}", "treeswap rollback"))
+    for warning in draining.end_first(core, record):
+        core.tell("confirm", note=warning, warning=True)
     try:
         with core.switching("start"):
             if core.ground.current() == record.id:
@@ -56,7 +58,6 @@ def _gone_back(core: Core, record: Record, before: ReleaseId, unseen: serving.No
             old = core.ground.records.find(before)
             if old is None:
                 return _unconfirmed(record, f"it was not confirmed: {unseen}", "treeswap releases lists the others")
-            serving.revive(core, old)
             swinging.swing(core, old, "switch back", bad=[record.stands_for])
             draining.start(core, old)
         swinging.run_after_switch(core, old, record.id)

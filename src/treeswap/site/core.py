@@ -198,7 +198,7 @@ class Core:
             with self.switching(doing) as notes:
                 # Also where site.json is not there yet: a first deploy may have died while it wrote it.
                 notes += self._noted(recovery.sweep(self.ground).notes)
-                notes += self._noted(tending.settle(self)) if self.exists else []
+            notes += self._noted(tending.settle(self)) if self.exists else []
             yield notes
 
     @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from treeswap.errors import TreeswapError
@@ -17,7 +18,7 @@ from treeswap.processes import ProcessManager, Unit, listening
 from treeswap.processes.running import socket_path
 from treeswap.release import Record, ReleaseId
 
-from . import serving
+from . import ending, serving
 from .core import Core
 
 _QUIET = 1.0
@@ -37,74 +38,69 @@ class Going:
         self.manager.stop(self.unit, self.process.drain_timeout)
 
 
-def start(core: Core, record: Record) -> None:
-    """Starts what the release that is current has and does not run yet: its workers, above all. Those before them that
-    are to end first do. From here on its processes are what starts with the machine. Under `switch.lock`. `Failed`."""
+def start(core: Core, record: Record) -> list[Unit]:
+    """Starts what the release that is current has and does not run yet, its workers above all, and gives that. From
+    here on its processes are what starts with the machine. Under `switch.lock`. `Failed`."""
     wanted = [running.unit for running in serving.runnings(core, record)]
-    first = {process.name for process in record.processes if process.stop == "first" and not process.has_socket}
-    for going in find_going(core):
-        if going.unit.process in first:
-            going.stop()
-    managers = _managers(core)
-    if wanted:
-        manager = managers[str(record.process_manager)]
-        manager.install(record.processes)
-        there = manager.running()
-        for unit in wanted:
-            if unit not in there:
-                core.tell("start", note=f"starting {unit}")
-                manager.start(unit)
-    for kind, manager in managers.items():
+    started = serving.start(core, record, wanted) if wanted else []
+    for kind, manager in _managers(core).items():
         manager.at_boot(wanted if kind == record.process_manager else [])
+    return started
 
 
-def retire(core: Core) -> list[str]:
+def end_first(core: Core, record: Record) -> list[str]:
+    """Ends those workers of other releases that are to end before this one's start. As `retire`."""
+    return retire(core, names=[p.name for p in record.processes if p.stop == "first" and not p.has_socket])
+
+
+def retire(core: Core, *, names: Collection[str] | None = None, unserved: bool = False) -> list[str]:
     """Ends what is not to run any more, as soon as nobody waits for it. Gives warnings, and never fails.
 
-    The waiting needs no lock, so that a rollback may come meanwhile: what it went to stays.
+    The waiting and the ending need no lock, so that a rollback may come meanwhile: what it went to stays. `names` are
+    of the processes to look at, if not all; `unserved`: see `find_going`.
     """
     try:
-        waited = find_going(core)
+        waited = [it for it in find_going(core, unserved=unserved) if names is None or it.unit.process in names]
         wait_until_drained(waited)
-        if not waited:
-            return []
-        with core.switching("retire"):
-            units = {going.unit for going in waited}
-            return _stopped([going for going in find_going(core) if going.unit in units])
+        with ExitStack() as claims:
+            if waited:
+                with core.switching("retire"):
+                    still = {it.unit for it in find_going(core, unserved=unserved)}
+                    mine = {id for id in {it.unit.release for it in waited} if ending.claimed(core, id, claims)}
+            going = [it for it in waited if it.unit in still and it.unit.release in mine]
+            for it in going:
+                core.tell("retire", note=f"ending {it.unit}")
+            return _stopped(going)
     except (TreeswapError, OSError) as error:
         return [_left_running(error)]
 
 
 def settle(core: Core) -> list[str]:
-    """What a killed command started for nothing ends, and what is current runs. Gives what was done, in sentences; what
-    could not be done is warned of. Under both locks."""
+    """What is current runs, and what a killed command started for nothing ends. Gives what was done, in sentences;
+    what could not be done is warned of. Under `deploy.lock`."""
     done: list[str] = []
     try:
-        current = core.current_record()
-        if current is not None:
-            missing = _missing(core, current)
-            start(core, current)
-            done += [f"started {unit}, which did not run" for unit in missing]
+        with core.switching("recover"):
+            current = core.current_record()
+            started = start(core, current) if current else []
+        done += [f"started {unit}, which did not run" for unit in started]
         going = find_going(core, unserved=True)
-        wait_until_drained(going)
-        for warning in _stopped(going):
-            core.tell("recover", note=warning, warning=True)
-        done += [f"ended {it.unit}, which is not current" for it in going]
+        warnings = retire(core, unserved=True) if going else []
+        left = running_units(core)
+        done += [f"ended {it.unit}, which is not current" for it in going if it.unit not in left]
     except (TreeswapError, OSError) as error:
-        core.tell("recover", note=_left_running(error), warning=True)
+        warnings = [_left_running(error)]
+    for warning in warnings:
+        core.tell("recover", note=warning, warning=True)
     return done
 
 
 def plan(core: Core) -> list[str]:
     """What `settle` would do, in sentences."""
-    current = core.current_record()
-    starts = [f"start {unit}, which does not run" for unit in _missing(core, current)] if current else []
+    current, there = core.current_record(), running_units(core)
+    wanted = [running.unit for running in serving.runnings(core, current)] if current else []
+    starts = [f"start {unit}, which does not run" for unit in wanted if unit not in there]
     return starts + [f"end {going.unit}, which is not current" for going in find_going(core, unserved=True)]
-
-
-def _missing(core: Core, current: Record) -> list[Unit]:
-    there = running_units(core)
-    return [running.unit for running in serving.runnings(core, current) if running.unit not in there]
 
 
 # ---------------------------------------------------------------- which are to end
@@ -114,7 +110,9 @@ def find_going(core: Core, *, unserved: bool = False) -> list[Going]:
     """What runs and is not to. Processes of a release that was never served may be a deploy's that is under way: they
     are among them only for who holds `deploy.lock` (`unserved`)."""
     records, unreadable = core.ground.records.readable()
-    history = core.ground.history()
+    history, current = core.ground.history(), core.ground.current()
+    if current is not None and current not in records:
+        return []  # what is served has no record that tells what is to run
     stays = _to_run(core, records)
     found = []
     for manager in _managers(core).values():

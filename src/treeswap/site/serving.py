@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from treeswap.errors import Failed, TreeswapError
 from treeswap.process import Process
@@ -15,6 +15,7 @@ from treeswap.processes import ProcessManager, Running, Unit, asking, health
 from treeswap.processes.asking import Answer, NoAnswer
 from treeswap.release import Record
 
+from . import ending
 from .core import Core
 
 CONFIRM = 10.0
@@ -65,19 +66,34 @@ def prepare(core: Core, record: Record) -> None:
     if not serving:
         return
     manager = manager_of(core, record)
-    manager.install(record.processes)
+    _wait_for_end(core, record)
     before = manager.running()
     try:
-        for running in serving:
-            if running.unit not in before:
-                core.tell("prepare", note=f"starting {running.unit}")
-                manager.start(running.unit)
+        start(core, record, [running.unit for running in serving])
         started = time.monotonic()
         for running in serving:
             _wait_until_healthy(core, manager, running, started + running.process.deploy_timeout)
     except BaseException:
         _stop(manager, [running for running in serving if running.unit not in before])
         raise
+
+
+def start(core: Core, record: Record, units: Sequence[Unit]) -> list[Unit]:
+    """Starts those of these units that do not run, once others of the release have ended; gives them. `Failed`."""
+    manager = manager_of(core, record)
+    manager.install(record.processes)
+    _wait_for_end(core, record)
+    there = manager.running()
+    missing = [unit for unit in units if unit not in there]
+    for unit in missing:
+        core.tell("start", note=f"starting {unit}")
+        manager.start(unit)
+    return missing
+
+
+def _wait_for_end(core: Core, record: Record) -> None:
+    longest = max(process.drain_timeout for process in record.processes)
+    ending.wait_for_end(core, record.run or record.id, longest)
 
 
 def _wait_until_healthy(core: Core, manager: ProcessManager, running: Running, deadline: float) -> None:
@@ -110,12 +126,6 @@ def _stop(manager: ProcessManager, runs: Collection[Running]) -> str | None:
 def host_of(core: Core) -> str:
     """For whom a process is asked: applications answer only for hosts that they know."""
     return core.name if _DOMAIN.fullmatch(core.name) else "localhost"
-
-
-def revive(core: Core, record: Record) -> None:
-    """Starts what of a release that served until now does not run any more; nothing is waited for. `Failed`."""
-    for running in runnings(core, record, sockets(record)):
-        manager_of(core, record).start(running.unit)
 
 
 def log(manager: ProcessManager, unit: Unit) -> list[str]:
@@ -174,7 +184,12 @@ def _through_current(core: Core, record: Record, timeout: float) -> str | None:
         if not answer.pid:
             told.append(f"{path} answers; which process does cannot be seen from here")
             continue
-        if answer.pid not in manager_of(core, record).pids(running.unit):
+        try:
+            members = manager_of(core, record).pids(running.unit)
+        except Failed as error:
+            told.append(f"{path} answers; whether {running.unit} does cannot be seen: {error.message}")
+            continue
+        if answer.pid not in members:
             stranger = f"process {answer.pid}, which is not of {running.unit}"
             raise NotConfirmed(f"{path} is answered by {stranger}", final=True)
         told.append(f"confirmed: {path} is answered by {running.unit}")

@@ -48,7 +48,7 @@ def retire(core: Core) -> list[str]:
 
 
 def settle(core: Core) -> list[str]:
-    """Brings about that what is current runs, and nothing else. Under both locks. Gives what was done."""
+    """Brings about that what is current runs, and nothing else. Under `deploy.lock`. Gives what was started."""
     if not has_processes(core):
         return []
     from . import draining
