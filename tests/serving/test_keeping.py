@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
 import pytest
 
-from .world import Served, Visitor
+from bench import wait_for
+
+from .world import PROGRAM, Served, Visitor
 
 
 def test_a_warm_release_is_gone_back_to_without_a_start(served: Served) -> None:
@@ -36,7 +39,7 @@ def test_instances_have_sockets_of_their_own(served: Served) -> None:
     served.configure(of_web="instances = 2")
     served.deploy("v1")
     served.deploy("v2")
-    sockets = sorted(path.name for path in (served.site_root / "current/run").iterdir())
+    sockets = sorted(path.name for path in (served.site_root / "current/run").glob("*.sock"))
     assert sockets == ["web.2.sock", "web.sock"]
     assert served.units() == {f"web {number} of {served.current}" for number in (1, 2)}
     assert {Visitor(served.site_root / "current/run" / name).get() for name in sockets} == {"v2 v2 v2 "}
@@ -44,7 +47,7 @@ def test_instances_have_sockets_of_their_own(served: Served) -> None:
 
 WORKER = f"""
 [processes.queue]
-command = "{sys.executable} worker.py {{}}/queue"
+command = "{sys.executable} worker.py {{}}/queue {{}}"
 tree = "apps"
 stop = "{{}}"
 """
@@ -52,7 +55,7 @@ stop = "{{}}"
 
 @pytest.mark.parametrize("stop", ["first", "last"])
 def test_workers_start_after_the_switch_and_the_old_ones_end_first_or_last(served: Served, stop: str) -> None:
-    served.configure(rest=WORKER.format(served.root, stop))
+    served.configure(rest=WORKER.format(served.root, 0, stop))
     served.deploy("v1")
     first = served.current
     served.configure(deploy_timeout=2)
@@ -66,8 +69,30 @@ def test_workers_start_after_the_switch_and_the_old_ones_end_first_or_last(serve
     assert served.units() == {f"web 1 of {second}", f"queue 1 of {second}"}
 
 
+def test_nobody_waits_for_an_old_worker_but_who_starts_it_again(served: Served) -> None:
+    served.configure(rest=WORKER.format(served.root, 6, "last"))
+    served.deploy("v1")
+    first = served.current
+    served.version("v2")
+    words = [*PROGRAM, "deploy", "-v"]
+    with subprocess.Popen(words, cwd=served.root, env=served.environ, stderr=subprocess.PIPE, text=True) as deploy:
+        assert deploy.stderr is not None
+        next(line for line in deploy.stderr if line.startswith("ending queue"))
+        second = served.current
+        with subprocess.Popen([*PROGRAM, "rollback"], cwd=served.root, env=served.environ) as back:
+            wait_for(lambda: served.current == first, "it is gone back to")
+            assert f"{first} ended" not in (served.root / "queue").read_text()
+        deploy.stderr.read()
+    assert (deploy.returncode, back.returncode) == (0, 0)
+    served.serves("v1")
+    assert served.units() == {f"web 1 of {first}", f"queue 1 of {first}"}
+    happened = [line for line in (served.root / "queue").read_text().splitlines() if line.startswith(first)]
+    assert happened == [f"{first} began", f"{first} ended", f"{first} began"]
+    assert second not in {unit.split()[-1] for unit in served.units()}
+
+
 def test_a_plan_names_what_starts_and_what_ends_and_starts_nothing(served: Served) -> None:
-    served.configure(rest=WORKER.format(served.root, "last"))
+    served.configure(rest=WORKER.format(served.root, 0, "last"))
     served.deploy("v1")
     before, units = served.current, served.units()
     served.version("v2")

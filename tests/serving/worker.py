@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 
@@ -16,4 +17,5 @@ def note(what: str) -> None:
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 note("began")
 signal.sigwait([signal.SIGTERM])
+time.sleep(float(sys.argv[2]))
 note("ended")

@@ -30,6 +30,7 @@ def conclude(core: Core, record: Record, before: ReleaseId | None, *, goes_back:
     for warning in draining.end_first(core, record):
         core.tell("confirm", note=warning, warning=True)
     try:
+        serving.wait_for_ends(core, list(serving.runnings(core, record)))
         with core.switching("start"):
             if core.ground.current() == record.id:
                 draining.start(core, record)

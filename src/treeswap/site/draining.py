@@ -34,17 +34,14 @@ class Going:
     manager: ProcessManager
     process: Process
 
-    def stop(self) -> None:
-        self.manager.stop(self.unit, self.process.drain_timeout)
-
 
 def start(core: Core, record: Record) -> list[Unit]:
     """Starts what the release that is current has and does not run yet, its workers above all, and gives that. From
     here on its processes are what starts with the machine. Under `switch.lock`. `Failed`."""
-    wanted = [running.unit for running in serving.runnings(core, record)]
+    wanted = list(serving.runnings(core, record))
     started = serving.start(core, record, wanted) if wanted else []
     for kind, manager in _managers(core).items():
-        manager.at_boot(wanted if kind == record.process_manager else [])
+        manager.at_boot([running.unit for running in wanted] if kind == record.process_manager else [])
     return started
 
 
@@ -59,20 +56,31 @@ def retire(core: Core, *, names: Collection[str] | None = None, unserved: bool =
     The waiting and the ending need no lock, so that a rollback may come meanwhile: what it went to stays. `names` are
     of the processes to look at, if not all; `unserved`: see `find_going`.
     """
+    warnings = []
     try:
         waited = [it for it in find_going(core, unserved=unserved) if names is None or it.unit.process in names]
         wait_until_drained(waited)
-        with ExitStack() as claims:
-            if waited:
-                with core.switching("retire"):
-                    still = {it.unit for it in find_going(core, unserved=unserved)}
-                    mine = {id for id in {it.unit.release for it in waited} if ending.claimed(core, id, claims)}
-            going = [it for it in waited if it.unit in still and it.unit.release in mine]
-            for it in going:
-                core.tell("retire", note=f"ending {it.unit}")
-            return _stopped(going)
+        for it in waited:
+            if trouble := _end(core, it, unserved=unserved):
+                warnings.append(trouble)
     except (TreeswapError, OSError) as error:
-        return [_left_running(error)]
+        warnings.append(_left_running(error))
+    return warnings
+
+
+def _end(core: Core, it: Going, *, unserved: bool) -> str | None:
+    """Ends one, if it is still to end and nobody else does it. Gives what is to be warned of."""
+    with ExitStack() as claim:
+        with core.switching("retire"):
+            still = {other.unit for other in find_going(core, unserved=unserved)}
+            if it.unit not in still or not ending.claimed(core, it.unit, claim):
+                return None
+        core.tell("retire", note=f"ending {it.unit}")
+        try:
+            it.manager.stop(it.unit, it.process.drain_timeout)
+        except TreeswapError as error:
+            return f"{it.unit} could not be stopped: {error.message}"
+    return None
 
 
 def settle(core: Core) -> list[str]:
@@ -80,6 +88,8 @@ def settle(core: Core) -> list[str]:
     what could not be done is warned of. Under `deploy.lock`."""
     done: list[str] = []
     try:
+        if (current := core.current_record()) is not None:
+            serving.wait_for_ends(core, list(serving.runnings(core, current)))
         with core.switching("recover"):
             current = core.current_record()
             started = start(core, current) if current else []
@@ -107,8 +117,9 @@ def plan(core: Core) -> list[str]:
 
 
 def find_going(core: Core, *, unserved: bool = False) -> list[Going]:
-    """What runs and is not to. Processes of a release that was never served may be a deploy's that is under way: they
-    are among them only for who holds `deploy.lock` (`unserved`)."""
+    """What runs and is not to; first what serves requests, since others may take long. Processes of a release that was
+    never served may be a deploy's that is under way: they are among these only for who holds `deploy.lock`
+    (`unserved`)."""
     records, unreadable = core.ground.records.readable()
     history, current = core.ground.history(), core.ground.current()
     if current is not None and current not in records:
@@ -120,7 +131,7 @@ def find_going(core: Core, *, unserved: bool = False) -> list[Going]:
             known = unserved or unit.release in history.served
             if unit not in stays and known and unit.release not in unreadable:
                 found.append(Going(unit, manager, _defined(records.get(unit.release), unit.process)))
-    return found
+    return sorted(found, key=lambda it: not it.process.has_socket)
 
 
 def _to_run(core: Core, records: Mapping[ReleaseId, Record]) -> set[Unit]:
@@ -175,17 +186,6 @@ def wait_until_drained(going: Sequence[Going]) -> None:
             if listening.queued(socket_path(it.unit)) != 0:
                 quiet_since[it.unit] = now
         left = [it for it in left if now - quiet_since[it.unit] < _QUIET and now - started < it.process.drain_timeout]
-
-
-def _stopped(going: Collection[Going]) -> list[str]:
-    """Ends each; gives warnings for those that resist."""
-    warnings = []
-    for it in going:
-        try:
-            it.stop()
-        except TreeswapError as error:
-            warnings.append(f"{it.unit} could not be stopped: {error.message}")
-    return warnings
 
 
 def _left_running(error: Exception) -> str:

@@ -1,8 +1,8 @@
-"""Who ends the processes of a release, and who waits for that: two of one kind would remove each other's socket.
+"""Who ends a unit, and who waits for that: two of one kind would remove each other's socket.
 
-Processes may take long to end, and `switch.lock` is not held so long: a rollback to a third release need not wait. So
-who ends those of a release claims it first, under `switch.lock`, by an exclusive flock on `run/ID`; who starts some of
-it waits until nobody does.
+A process may take long to end, and `switch.lock` is not held so long: a rollback must not wait for it. So who ends one
+claims it first, under `switch.lock`, by an exclusive flock on `run/ID/NAME.N.ending`; who starts it waits until nobody
+has that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack
 
 from treeswap.errors import Failed
-from treeswap.release import ReleaseId
+from treeswap.processes import Unit
 
 from .core import Core
 
@@ -22,36 +22,35 @@ _MORE = 15.0
 """Seconds for which a process that was killed may take to be gone."""
 
 
-def claimed(core: Core, release: ReleaseId, stack: ExitStack) -> bool:
-    """Whether the release's processes are ours to end, until the stack is closed; somebody else may be ending them."""
-    fd = _opened(core, release)
-    if fd is None:
-        return True  # without a directory there are no sockets to be careful about
+def claimed(core: Core, unit: Unit, stack: ExitStack) -> bool:
+    """Whether this unit is ours to end, until the stack is closed; somebody else may be ending it."""
+    try:
+        fd = _opened(core, unit, os.O_CREAT)
+    except FileNotFoundError:
+        return True  # its directory is gone, and with it whatever it could be started with
     stack.callback(os.close, fd)
     return _locked(fd, fcntl.LOCK_EX)
 
 
-def wait_for_end(core: Core, release: ReleaseId, patience: float) -> None:
-    """Returns when nobody ends the release's processes. `Failed` if somebody still does after `patience` seconds and
-    some more."""
-    fd = _opened(core, release)
-    if fd is None:
+def wait_for_end(core: Core, unit: Unit, patience: float) -> None:
+    """Returns when nobody ends this unit. `Failed` if somebody still does after `patience` seconds and some more."""
+    try:
+        fd = _opened(core, unit, 0)
+    except FileNotFoundError:
         return
     try:
         deadline = time.monotonic() + patience + _MORE
         while not _locked(fd, fcntl.LOCK_SH):
             if time.monotonic() > deadline:
-                raise Failed(f"the processes of {release} are still ending", hint="try again when they have ended")
+                raise Failed(f"{unit} is still ending", hint="try again when it has ended")
             time.sleep(_POLL)
     finally:
         os.close(fd)
 
 
-def _opened(core: Core, release: ReleaseId) -> int | None:
-    try:
-        return os.open(core.layout.run(release), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return None
+def _opened(core: Core, unit: Unit, flags: int) -> int:
+    path = core.layout.run(unit.release) / f"{unit.process}.{unit.instance}.ending"
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o644)
 
 
 def _locked(fd: int, operation: int) -> bool:

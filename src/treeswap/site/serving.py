@@ -66,10 +66,10 @@ def prepare(core: Core, record: Record) -> None:
     if not serving:
         return
     manager = manager_of(core, record)
-    _wait_for_end(core, record)
+    wait_for_ends(core, serving)
     before = manager.running()
     try:
-        start(core, record, [running.unit for running in serving])
+        start(core, record, serving)
         started = time.monotonic()
         for running in serving:
             _wait_until_healthy(core, manager, running, started + running.process.deploy_timeout)
@@ -78,22 +78,23 @@ def prepare(core: Core, record: Record) -> None:
         raise
 
 
-def start(core: Core, record: Record, units: Sequence[Unit]) -> list[Unit]:
-    """Starts those of these units that do not run, once others of the release have ended; gives them. `Failed`."""
+def start(core: Core, record: Record, wanted: Sequence[Running]) -> list[Unit]:
+    """Starts those of these units that do not run, and gives them. One that is ending has to end first. `Failed`."""
     manager = manager_of(core, record)
     manager.install(record.processes)
-    _wait_for_end(core, record)
+    wait_for_ends(core, wanted)
     there = manager.running()
-    missing = [unit for unit in units if unit not in there]
+    missing = [running.unit for running in wanted if running.unit not in there]
     for unit in missing:
         core.tell("start", note=f"starting {unit}")
         manager.start(unit)
     return missing
 
 
-def _wait_for_end(core: Core, record: Record) -> None:
-    longest = max(process.drain_timeout for process in record.processes)
-    ending.wait_for_end(core, record.run or record.id, longest)
+def wait_for_ends(core: Core, wanted: Sequence[Running]) -> None:
+    """Returns when nobody ends any of these. `Failed` if that takes longer than it may."""
+    for running in wanted:
+        ending.wait_for_end(core, running.unit, running.process.drain_timeout)
 
 
 def _wait_until_healthy(core: Core, manager: ProcessManager, running: Running, deadline: float) -> None:
