@@ -81,10 +81,10 @@ def prepare(core: Core, record: Record) -> None:
 def start(core: Core, record: Record, wanted: Sequence[Running]) -> list[Unit]:
     """Starts those of these units that do not run, and gives them. One that is ending has to end first. `Failed`."""
     manager = manager_of(core, record)
-    manager.install(record.processes)
     wait_for_ends(core, wanted)
     there = manager.running()
     missing = [running.unit for running in wanted if running.unit not in there]
+    manager.install(record.processes)
     for unit in missing:
         core.tell("start", note=f"starting {unit}")
         manager.start(unit)
