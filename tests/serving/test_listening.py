@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from filesystems import CannotMount, without
 from treeswap.processes import asking, listening
 
 
@@ -18,6 +19,8 @@ def test_who_waits_is_counted_until_accepted(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener, ExitStack() as stack:
         listener.bind(str(path))
         listener.listen()
+        if listening.queued(path) is None:
+            without(CannotMount("this kernel does not tell who waits at a unix socket"))
         assert listening.queued(path) == 0
         for number in (1, 2, 3):
             coming = stack.enter_context(socket.socket(socket.AF_UNIX))
