@@ -69,6 +69,17 @@ def test_workers_start_after_the_switch_and_the_old_ones_end_first_or_last(serve
     assert served.units() == {f"web 1 of {second}", f"queue 1 of {second}"}
 
 
+def test_a_worker_that_is_not_healthy_is_told_and_the_release_stays(served: Served) -> None:
+    served.configure(rest=WORKER.format(served.root, 0, "last"))
+    served.deploy("v1")
+    sick = 'health = "sh -c false"\ndeploy_timeout = 1'
+    served.configure(rest=WORKER.format(served.root, 0, "last") + sick)
+    told = served.deploy("v2", exits=17)
+    assert "is current, but not all of its processes run: queue 1 of" in told and "was not healthy within 1 s" in told
+    served.serves("v2")
+    assert served.units() == {f"web 1 of {served.current}", f"queue 1 of {served.current}"}
+
+
 def test_nobody_waits_for_an_old_worker_but_who_starts_it_again(served: Served) -> None:
     served.configure(rest=WORKER.format(served.root, 6, "last"))
     served.deploy("v1")

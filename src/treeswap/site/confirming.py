@@ -34,9 +34,10 @@ def conclude(core: Core, record: Record, before: ReleaseId | None, *, goes_back:
         with core.switching("start"):
             if core.ground.current() == record.id:
                 draining.start(core, record)
+        serving.await_workers(core, record)
     except (TreeswapError, OSError) as error:
         told = failure(error) if isinstance(error, OSError) else error
-        troubles.append(_unconfirmed(record, f"its processes could not all be started: {told.message}", told.hint))
+        troubles.append(_unconfirmed(record, f"not all of its processes run: {told.message}", told.hint))
     if troubles:
         for warning in draining.retire(core):
             core.tell("retire", note=warning, warning=True)

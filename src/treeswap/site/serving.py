@@ -78,6 +78,13 @@ def prepare(core: Core, record: Record) -> None:
         raise
 
 
+def await_workers(core: Core, record: Record) -> None:
+    """Waits until those workers are healthy that a command tells it of. `Failed`; they run on."""
+    started = time.monotonic()
+    for running in runnings(core, record, [process for process in record.processes if not process.has_socket]):
+        _wait_until_healthy(core, manager_of(core, record), running, started + running.process.deploy_timeout)
+
+
 def start(core: Core, record: Record, wanted: Sequence[Running]) -> list[Unit]:
     """Starts those of these units that do not run, and gives them. One that is ending has to end first. `Failed`."""
     manager = manager_of(core, record)
