@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from .entry import ORIGINS, Entry
 
@@ -61,23 +61,21 @@ def content_head_of(entry: Entry) -> bytes:
     return _heads[(*entry[:4], entry[7], "")]
 
 
-def lines_of(entries: Mapping[bytes, Entry]) -> tuple[bytes, bytes, int]:
-    """The lines of a directory's entries, which are given in order; SHA-256 in hex of what `Entry.same_as` compares of
-    them; and the sum of the files' sizes."""
-    lines, contents, total = [], [], 0
-    for name, (kind, mode, uid, gid, size, mtime_ns, content, xattrs, origin) in entries.items():
-        if kind == "f":
-            total += size
-        else:
-            content = escaped(content)
-        if b"\\" in name or b"\t" in name or b"\n" in name:
-            name = escaped(name)
-        lines.append(
-            b"%b\t%d\t%d\t%b\t%b" % (_heads[kind, mode, uid, gid, xattrs, origin], size, mtime_ns, content, name)
-        )
-        contents.append(b"%b\t%d\t%b\t%b\n" % (_heads[kind, mode, uid, gid, xattrs, ""], size, content, name))
-    digest = hashlib.sha256(b"".join(contents)).hexdigest().encode()
-    return b"\n".join(lines), digest, total
+def line_of(name: bytes, entry: Entry) -> bytes:
+    """The line of what has this name in its directory, and is none."""
+    kind, mode, uid, gid, size, mtime_ns, content, xattrs, origin = entry
+    head = _heads[kind, mode, uid, gid, xattrs, origin]
+    return b"%b\t%d\t%d\t%b\t%b" % (head, size, mtime_ns, content if kind == "f" else escaped(content), escaped(name))
+
+
+_NO_CONTENT = re.compile(rb"^((?:[^\t\n]*\t){5})[^\t\n]*\t(\d+)\t\d+\t", re.MULTILINE)
+"""What stands before a line's content: its origin and time are no part of what a reader sees."""
+
+
+def digest_of(lines: bytes) -> bytes:
+    """SHA-256 in hex of what `Entry.same_as` compares of a directory's entries, whose lines these are."""
+    contents = _NO_CONTENT.sub(rb"\1\t\2\t", lines) + b"\n" * bool(lines)
+    return hashlib.sha256(contents).hexdigest().encode()
 
 
 # ---------------------------------------------------------------- reading
@@ -121,6 +119,15 @@ class Heads(dict[bytes, Head]):
             raise ValueError(text)
         head = self[text] = (kind, mode, int(uid) if uid else None, int(gid) if gid else None, xattrs, origin)
         return head
+
+
+def by_name(lines: bytes) -> dict[bytes, bytes]:
+    """The lines of a directory's entries, by the names that stand last in each. `KeyError` for what is no name."""
+    found = {}
+    for line in lines.split(b"\n") if lines else ():
+        name = line[line.rfind(b"\t") + 1 :]
+        found[unescaped(name) if b"\\" in name else name] = line
+    return found
 
 
 def entries_in(lines: bytes, heads: Heads) -> dict[bytes, Entry]:

@@ -7,35 +7,32 @@ import os
 import stat
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from treeswap.cache import Cache, Known, Learned, signature, status_text
+from treeswap.cache import Cache, Learned, known_of, signature, status_text
 from treeswap.errors import SourceRefused, listed
-from treeswap.manifest import Directory, Entry, Manifest, joined
+from treeswap.manifest import Entry, Manifest, entry_of, joined
 from treeswap.outcomes import Event, Listener
 from treeswap.scan import Listing, NotReadable, Source, walk
 from treeswap.scan.reading import attributes_hash, is_sparse, read_attributes, read_file, words
 
+from .wanted import Wanted
+
 _REPORT_EVERY = 1024
-_Found = tuple[bytes, os.DirEntry[str], os.stat_result | None]
+_DIGITS = 64
+_Named = tuple[bytes, os.DirEntry[str], os.stat_result | None]
 
 
-@dataclass(slots=True)
-class Wanted:
-    """A directory as a new version is to have it: its own entry, and what is directly in it, directories left out.
+class _Here(NamedTuple):
+    """A directory of the source while it is read: what the base has there, what was known of it, and whether the base's
+    is the very version that was made of it then."""
 
-    `kept` is the base's directory, where nothing in it changed; `entries` are all of them, by name, where something
-    did, and `before` are those that the base has there.
-    """
-
-    entry: Entry
-    kept: Directory | None = None
-    entries: Mapping[bytes, Entry] = field(default_factory=dict)
-    before: Mapping[bytes, Entry] = field(default_factory=dict)
-
-    def keep(self, there: Directory) -> None:
-        """Everything in it turned out to be as it is in the base."""
-        self.kept, self.entries, self.before = there, {}, {}
+    listing: Listing
+    wanted: Wanted
+    before: Mapping[bytes, bytes]
+    known: Mapping[bytes, bytes]
+    is_known_as_base: bool
+    learned: Learned
 
 
 class Contents:
@@ -64,8 +61,6 @@ class Contents:
         self._unreadable: dict[bytes, str] = {}
         self._links: Mapping[bytes, bytes] = {}
         self._owners: dict[bytes, tuple[int | None, int | None]] = {}
-        self._before: Mapping[bytes, Entry] = {}
-        self._files: Mapping[bytes, Known] = {}
 
     def read(self, links: Mapping[bytes, bytes]) -> None:
         """Reads everything. `links` are the symlinks that the tree has, whatever the source has in their places."""
@@ -106,8 +101,9 @@ class Contents:
         found = [(name, entry, _status(entry)) for name, entry in listing.entries]
         signed = signature(own, ((name, status) for name, _, status in found), now)
         known, base = self._known.directories.get(path), self._base.get(path)
-        if signed and known is not None and base is not None and known[:2] == (signed, base.digest):
-            self.directories[path] = Wanted(self._entry("d", own, xattrs=known.xattrs), kept=base)
+        is_known_as_base = known is not None and base is not None and known.digest == base.digest
+        if signed and known is not None and is_known_as_base and known.signature == signed:
+            self.directories[path] = Wanted(self._entry("d", own, xattrs=known.xattrs), base)
             self._enter_all(listing, found)
             return
         try:
@@ -115,15 +111,15 @@ class Contents:
         except NotReadable as reason:
             self._unreadable[path] = str(reason)
             return
-        entries: dict[bytes, Entry] = {}
-        self._before = base.entries() if base else {}
-        self._files = known.files() if known else {}
-        self.directories[path] = Wanted(self._entry("d", own, xattrs=xattrs), None, entries, self._before)
-        self.learned[path] = Learned(signed, xattrs)
-        for name, entry, status in found:
-            self._found(name, entry, status, listing, entries)
+        wanted = self.directories[path] = Wanted(self._entry("d", own, xattrs=xattrs), base)
+        learned = self.learned[path] = Learned(signed, xattrs, known)
+        before, was_known = base.by_name() if base else {}, known.by_name() if known else {}
+        here = _Here(listing, wanted, before, was_known, is_known_as_base, learned)
+        there = {name for name, entry, status in found if self._found(name, entry, status, here)}
+        wanted.unlike.update((name, before[name]) for name in before.keys() - there)
+        learned.forget(was_known.keys() - there)
 
-    def _enter_all(self, listing: Listing, found: list[_Found]) -> None:
+    def _enter_all(self, listing: Listing, found: list[_Named]) -> None:
         for name, _, status in found:
             if status is None and not self._is_left_out(joined(listing.path, name), is_directory=True):
                 listing.enter.append(name)
@@ -132,15 +128,9 @@ class Contents:
         excluded = self._source.excluded
         return path in self._links or bool(excluded and excluded(os.fsdecode(path), is_directory))
 
-    def _found(
-        self,
-        name: bytes,
-        found: os.DirEntry[str],
-        status: os.stat_result | None,
-        listing: Listing,
-        entries: dict[bytes, Entry],
-    ) -> None:
-        path = joined(listing.path, name)
+    def _found(self, name: bytes, found: os.DirEntry[str], status: os.stat_result | None, here: _Here) -> bool:
+        """Whether it is one of the files and symlinks that are wanted."""
+        path, listing = joined(here.listing.path, name), here.listing
         try:
             if path in self._links:
                 status = status or found.stat(follow_symlinks=False)
@@ -150,44 +140,56 @@ class Contents:
             elif status is None:
                 listing.enter.append(name)
             elif stat.S_ISREG(status.st_mode):
-                entries[name] = self._file(path, name, status, listing)
+                self._file(path, name, status, here)
+                return True
             elif stat.S_ISLNK(status.st_mode):
                 target = os.readlink(name, dir_fd=listing.fd)
-                entries[name] = self._entry("l", status, len(target), target)
+                self._put(name, self._entry("l", status, len(target), target), here)
+                return True
             else:
                 self.others.append(path)
         except OSError as error:
             self._unreadable[path] = words(error)
         except NotReadable as reason:
             self._unreadable[path] = str(reason)
+        return False
 
     def _refused(self, path: bytes, refusal: OSError) -> None:
         self._unreadable[path] = words(refusal)
 
-    def _file(self, path: bytes, name: bytes, status: os.stat_result, listing: Listing) -> Entry:
-        known, base, learned = self._files.get(name), self._before.get(name), self.learned[listing.path]
-        if known is not None and known.status == status_text(status):
-            learned.keep(name, known)
-            return self._known_file(path, status, known, base)
+    def _file(self, path: bytes, name: bytes, status: os.stat_result, here: _Here) -> None:
+        known, before = here.known.get(name), here.before.get(name)
+        if known is not None and known.startswith(status_text(status) + b"\t"):
+            if here.is_known_as_base and before is not None and _says_so(known, before):
+                return  # it is as it was when it became what the base has
+            try:
+                _, digest, xattrs = known_of(known)
+            except ValueError:
+                here.learned.forget([name])
+            else:
+                self._measure(path, status)
+                self._put(name, self._entry("f", status, status.st_size, digest, xattrs), here)
+                return
+        here.learned.forget([name])
         self._measure(path, status)
         entry = self._entry("f", status, status.st_size)
+        base = entry_of(before) if before is not None else None
         if base is None or base.undigested or entry[:5] != base[:5]:
-            if not os.access(name, os.R_OK, dir_fd=listing.fd, effective_ids=True):
+            if not os.access(name, os.R_OK, dir_fd=here.listing.fd, effective_ids=True):
                 raise NotReadable(os.strerror(errno.EACCES))
-            return entry
+            here.wanted.put(name, entry, before)
+            return
         read_at = time.time_ns()
-        status, digest, attributes = read_file(name, listing.fd)
+        status, digest, attributes = read_file(name, here.listing.fd)
         xattrs = attributes_hash(attributes)
-        learned.learn(name, status, read_at, digest, xattrs)
-        return self._entry("f", status, status.st_size, digest, xattrs)
+        here.learned.learn(name, status, read_at, digest, xattrs)
+        self._put(name, self._entry("f", status, status.st_size, digest, xattrs), here)
 
-    def _known_file(self, path: bytes, status: os.stat_result, known: Known, base: Entry | None) -> Entry:
-        if base is not None and base[6:] == (known.digest, known.xattrs, "source"):
-            owner = (status.st_uid, status.st_gid) if self._as_root else (None, None)
-            if base[1:4] == (stat.S_IMODE(status.st_mode), *owner):
-                return base  # with the time that a new version gives it, too
-        self._measure(path, status)
-        return self._entry("f", status, status.st_size, known.digest, known.xattrs)
+    def _put(self, name: bytes, entry: Entry, here: _Here) -> None:
+        """One whose content is known: it stays, if the base has just that."""
+        before = here.before.get(name)
+        if before is None or not is_as(entry, before):
+            here.wanted.put(name, entry, before)
 
     def _measure(self, path: bytes, status: os.stat_result) -> None:
         if is_sparse(status):
@@ -209,7 +211,11 @@ class Contents:
         entry = wanted.entry
         uid, gid = self._owners.get(path, (entry.uid, entry.gid)) if self._as_root else (None, None)
         link = Entry("l", 0o777, uid, gid, len(text), entry.mtime_ns, text, "", "shared")
-        wanted.entries = {**wanted.entries, name: link}
+        before = wanted.before.by_name().get(name) if wanted.before else None
+        if before is None or not is_as(link, before):
+            wanted.put(name, link, before)
+        else:
+            wanted.unlike.pop(name, None)
 
     def _directory_for(self, link: bytes, path: bytes) -> Wanted:
         """The directory that a link is in, made if the source has none."""
@@ -224,14 +230,25 @@ class Contents:
         for directory in reversed(missing):
             there = self._base.get(directory)
             made = wanted.entry._replace(mode=0o755, xattrs="", origin="shared")
-            wanted = Wanted(made, before=there.entries() if there else {})
+            wanted = Wanted(made, there, unlike=there.by_name() if there else {})
             self.directories[directory] = wanted
         return wanted
 
     @staticmethod
     def _is_in_the_way(above: Wanted, path: bytes) -> bool:
-        held = above.kept.entries() if above.kept else above.entries
-        return path.rpartition(b"/")[2] in held
+        return path.rpartition(b"/")[2] in above.names()
+
+
+def is_as(entry: Entry, before: bytes) -> bool:
+    """Whether the base's line says the same of a file or symlink: everything but the time."""
+    base = entry_of(before)
+    return entry.same_as(base) and entry.origin == base.origin and not entry.undigested
+
+
+def _says_so(known: bytes, before: bytes) -> bool:
+    """Whether a line of the cache speaks of the content, attributes and origin that the base's line has."""
+    _, digest, xattrs, _ = known.split(b"\t")
+    return len(digest) == _DIGITS and b"\t%b\tsource\t" % xattrs in before and b"\t%b\t" % digest in before
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:

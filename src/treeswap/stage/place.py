@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from treeswap import durable
 from treeswap.errors import Failed, NoSpace, SourceRefused
-from treeswap.manifest import Directory, Entry, Manifest, joined
+from treeswap.manifest import Directory, Entry, Manifest, entry_of, joined, line_of
 from treeswap.outcomes import Event, FileCounts, Listener, silent
 from treeswap.scan import Descent, NotReadable, open_root
 from treeswap.scan.reading import Attributes, attributes_hash, open_file, read_attributes, words
@@ -152,33 +152,50 @@ class _Placing:
         """Makes the files and symlinks of the directory that this is in."""
         if path in self._reuse.ready:
             return
-        wanted, there = self._work.wanted[path], self._base_directories.get(path)
-        before = wanted.before if wanted.kept is None else wanted.kept.entries()
-        entries = wanted.entries if wanted.kept is None else before
-        linked = {name for name in entries if self._work.is_linked(joined(path, name), entries[name], before.get(name))}
-        stays = self._cleared(path, {name: before[name] for name in linked})
-        made = {}
-        for name, entry in entries.items():
-            base = before.get(name)
-            if name in linked and base is not None and (name in stays or self._link(name, base)):
-                self._counted[0] += 1
-                made[name] = base if base.origin == entry.origin else base._replace(origin=entry.origin)
+        links, fresh = self._work.parts(path)
+        stays = self._cleared(path, links)
+        made, size = {}, 0
+        for name, line in links.items():
+            if name in stays or self._link(name, base := entry_of(line)):
+                made[name] = line
+                self._count(0)
             else:
-                self._counted[1] += 1
-                make = self._file if entry.kind == "f" else self._symlink
-                made[name] = make(joined(path, name), name, entry, base)
-            if sum(self._counted) % _REPORT_EVERY == 0:
-                self._tell()
-        self._placed[path] = there if there is not None and made == before else Directory.of(wanted.entry, made)
+                fresh[name] = (base, base)
+        for name, (entry, before) in fresh.items():
+            make = self._file if entry.kind == "f" else self._symlink
+            entry = make(joined(path, name), name, entry, before)
+            made[name] = line_of(name, entry)
+            size += entry.size if entry.kind == "f" else 0
+            self._count(1)
+        self._placed[path] = self._made(path, made, fresh, size)
 
-    def _cleared(self, path: bytes, linked: Mapping[bytes, Entry]) -> set[bytes]:
+    def _made(self, path: bytes, made: dict[bytes, bytes], fresh: Collection[bytes], size: int) -> Directory:
+        """The directory with these entries, of which the `fresh` files have this size together."""
+        wanted = self._work.wanted[path]
+        if wanted.before is None:
+            return Directory.of_lines(wanted.entry, made, size)
+        if not fresh and not wanted.unlike:
+            return wanted.before
+        linked = wanted.before.bytes - sum(
+            entry.size
+            for name, line in wanted.before.by_name().items()
+            if (name in fresh or name not in made) and (entry := entry_of(line)).kind == "f"
+        )
+        return Directory.of_lines(wanted.entry, made, linked + size)
+
+    def _cleared(self, path: bytes, links: Mapping[bytes, bytes]) -> set[bytes]:
         """Takes away what this directory holds and should not; the names of what it holds already as it should."""
         if path not in self._reuse.held:
             return set()
-        held = self._reuse.held[path].entries()
-        stays = {name for name, entry in linked.items() if name in held and held[name][:8] == entry[:8]}
+        held = self._reuse.held[path].by_name()
+        stays = {name for name, _ in links.items() & held.items()}
         self._reuse.clear(self._target, path, held.keys() - stays)
         return stays
+
+    def _count(self, copied: int) -> None:
+        self._counted[copied] += 1
+        if sum(self._counted) % _REPORT_EVERY == 0:
+            self._tell()
 
     def _tell(self) -> None:
         counts = self._work.counts

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from treeswap.cache import Cache, Learned, key_of
-from treeswap.manifest import Entry, Manifest, joined
+from treeswap.manifest import Entry, Manifest, entry_of, joined
 from treeswap.outcomes import FileCounts, Listener
 from treeswap.release import Tree
 from treeswap.scan import Source
 from treeswap.scan.survey import shared_links
 
-from .contents import Contents, Wanted
+from .contents import Contents
+from .wanted import Wanted
 
 _BLOCK = 4096
 
@@ -52,17 +53,26 @@ class TreeWork:
 
     def paths(self) -> set[bytes]:
         """The paths of everything that the new version has."""
-        inside = (
-            joined(path, name)
-            for path, wanted in self.wanted.items()
-            for name in (wanted.kept.entries() if wanted.kept else wanted.entries)
-        )
+        inside = (joined(path, name) for path, wanted in self.wanted.items() for name in wanted.names())
         return {*self.wanted, *inside}
 
-    def is_linked(self, path: bytes, entry: Entry, before: Entry | None) -> bool:
-        """Whether a file or symlink becomes a hard link of what the base has there."""
-        linkable = self.base is not None and self.base.linkable
-        return linkable and path not in self.touched and is_same(entry, before)
+    def parts(self, path: bytes) -> tuple[dict[bytes, bytes], dict[bytes, tuple[Entry, Entry | None]]]:
+        """What is to be directly in a directory, by name: the base's lines of what is linked from it; and for each that
+        is made anew its entry and the base's."""
+        wanted = self.wanted[path]
+        stays = wanted.stays()
+        fresh = {name: (entry, wanted.was(name)) for name, entry in wanted.entries.items()}
+        if self.base is not None and self.base.linkable and path not in self.touched_in():
+            return stays, fresh
+        for name in list(stays):
+            if self.base is None or not self.base.linkable or joined(path, name) in self.touched:
+                entry = entry_of(stays.pop(name))
+                fresh[name] = (entry, entry)
+        return stays, fresh
+
+    def touched_in(self) -> set[bytes]:
+        """The directories of the paths that are touched."""
+        return {path.rpartition(b"/")[0] for path in self.touched}
 
     def cache(self, made: Manifest) -> Cache:
         """What is known of the source, once it became this version; the very same object where nothing was learned."""
@@ -94,6 +104,8 @@ def plan(
     cannot be read and all that is neither file, directory nor symlink.
     """
     manifest = base.manifest if base else None
+    # What cannot be linked is read anyway.
+    cache = cache if base is None or base.linkable else Cache(cache.key)
     contents = Contents(source, tree=tree.name, base=manifest, known=cache, as_root=as_root, listener=listener)
     contents.read(shared_links(tree.shared, shared_root))
     contents.refuse()
@@ -108,35 +120,23 @@ def cache_key(tree: Tree, shared_root: Path, *, as_root: bool) -> bytes:
 def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, as_root: bool, known: Cache) -> TreeWork:
     """What it takes to make a version with these contents."""
     touched = frozenset(os.fsencode(path) for path in tree.touch)
+    touched_in = {path.rpartition(b"/")[0] for path in touched}
     before = base.manifest.directories if base else {}
     linkable = base is not None and base.linkable
     unchanged = base is not None and not touched and contents.directories.keys() == before.keys()
     linked = copied = needed = inodes = removed = 0
-    touched_in = {path.rpartition(b"/")[0] for path in touched}
     for path, wanted in contents.directories.items():
         there = before.get(path)
-        if there is None or not is_same(wanted.entry, there.entry):
-            unchanged = False
-        needed, inodes = needed + _BLOCK, inodes + 1
-        if wanted.kept is not None and linkable and path not in touched_in:
-            linked += wanted.kept.files
-            continue
-        old = wanted.before if wanted.kept is None else wanted.kept.entries()
-        entries = wanted.entries if wanted.kept is None else old
-        same = 0
-        for name, entry in entries.items():
-            is_as_before = is_same(entry, old.get(name))
-            same += is_as_before
-            if is_as_before and linkable and joined(path, name) not in touched:
-                linked += 1
-                continue
-            copied, inodes = copied + 1, inodes + 1
+        unchanged = unchanged and wanted.kept is not None and there is not None and wanted.entry.same_as(there.entry)
+        fresh = dict(wanted.entries)
+        if not linkable or path in touched_in:
+            stays = wanted.stays().items()
+            fresh |= {name: entry_of(line) for name, line in stays if not linkable or joined(path, name) in touched}
+        linked += wanted.staying + len(wanted.entries) - len(fresh)
+        copied, inodes, needed = copied + len(fresh), inodes + 1 + len(fresh), needed + _BLOCK
+        removed += wanted.gone
+        for name, entry in fresh.items():
             needed += contents.sparse.get(joined(path, name), entry.size // _BLOCK * _BLOCK + _BLOCK)
-        removed += len(old.keys() - entries.keys())
-        if there is not None and same == len(entries) == len(old):
-            wanted.keep(there)
-        else:
-            unchanged = False
     removed += sum(there.files for path, there in before.items() if path not in contents.directories)
     return TreeWork(
         source=source,
@@ -152,8 +152,3 @@ def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, a
         known=known,
         learned=contents.learned,
     )
-
-
-def is_same(entry: Entry, base: Entry | None) -> bool:
-    """Whether an entry is the same as the base's, as far as anything is known of it."""
-    return entry is base or (base is not None and entry.same_as(base) and not entry.undigested)

@@ -37,7 +37,7 @@ class Reuse:
         if held is None:
             return
         wanted_below, held_below = below(work.wanted), below(self.held)
-        touched = {path.rpartition(b"/")[0] for path in work.touched} | work.touched
+        touched = work.touched_in() | work.touched
         for path in work.wanted:
             there = _as_held(work, path, self.held.get(path), times)
             if there is not None and path not in touched and wanted_below[path] == held_below[path]:
@@ -77,8 +77,8 @@ def below(paths: Collection[bytes] | Mapping[bytes, object]) -> defaultdict[byte
 def _as_held(work: TreeWork, path: bytes, held: Directory | None, times: Times) -> Directory | None:
     """The directory as it will stand in the new manifest, if what was held is just that."""
     wanted, base = work.wanted[path], work.base
-    if held is None or wanted.kept is None or base is None or not base.linkable:
-        return None
     kept = wanted.kept
+    if held is None or kept is None or base is None or not base.linkable:
+        return None
     entry = wanted.entry._replace(mtime_ns=times.of_directory(wanted.entry.mtime_ns, kept.entry, touched=False))
     return kept._replace(entry=entry) if kept.lines == held.lines and entry[:8] == held.entry[:8] else None
