@@ -100,7 +100,7 @@ class Learned:
     def __init__(self, signature: bytes, xattrs: str, before: KnownDirectory | None = None) -> None:
         self._signature = signature
         self._xattrs = xattrs
-        self._before = before
+        self.before = before
         self._files: dict[bytes, bytes] = {}
         self._forgotten: set[bytes] = set()
 
@@ -115,9 +115,9 @@ class Learned:
 
     def known(self, digest: bytes) -> KnownDirectory:
         """All of it. `digest` is that of the directory in the version."""
-        lines = self._before.lines if self._before else b""
+        lines = self.before.lines if self.before else b""
         if self._files or self._forgotten:
-            found = self._before.by_name() if self._before else {}
+            found = self.before.by_name() if self.before else {}
             for name in self._forgotten:
                 found.pop(name, None)
             lines = b"\n".join({**found, **self._files}.values())

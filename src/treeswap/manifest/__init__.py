@@ -40,6 +40,7 @@ __all__ = [
     "escaped",
     "joined",
     "line_of",
+    "look_of",
     "unescaped",
 ]
 
@@ -90,13 +91,6 @@ class Directory(NamedTuple):
         except ValueError as error:
             raise Damaged("a manifest is damaged", cause=error) from error
 
-    def looks(self) -> dict[Bytes, text.Look]:
-        """What shows of each without reading it, by name. `Damaged` as `entries`, and for what is of no usual kind."""
-        try:
-            return text.looks_in(self.lines, _heads)
-        except (ValueError, KeyError) as error:
-            raise Damaged("a manifest is damaged", cause=error) from error
-
 
 _heads = text.Heads()
 
@@ -108,6 +102,14 @@ def entry_of(line: bytes) -> Entry:
     except ValueError as error:
         raise Damaged("a manifest is damaged", cause=error) from error
     return entry
+
+
+def look_of(line: bytes) -> text.Look:
+    """What shows of an entry without reading it. `Damaged` as `entry_of`, and for what is of no usual kind."""
+    try:
+        return text.look_of(line, _heads)
+    except (ValueError, KeyError) as error:
+        raise Damaged("a manifest is damaged", cause=error) from error
 
 
 def line_of(name: bytes, entry: Entry) -> bytes:

@@ -157,18 +157,12 @@ Look = tuple[int, int | None, int | None, int, int]
 _FORMATS = {"d": stat.S_IFDIR, "f": stat.S_IFREG, "l": stat.S_IFLNK}
 
 
-def looks_in(lines: bytes, heads: Heads) -> dict[bytes, Look]:
-    """What the entries of a directory look like, by name: quicker than reading them whole. `ValueError` or `KeyError`
-    for what is no line, or cannot be told by looking."""
-    looks: dict[bytes, Look] = {}
-    common: dict[bytes, tuple[int, int | None, int | None]] = {}
-    for line in lines.split(b"\n") if lines else ():
-        head, size, mtime_ns, _, name = line.rsplit(b"\t", 4)
-        if head not in common:
-            kind, mode, uid, gid, _, _ = heads[head]
-            common[head] = (_FORMATS[kind] | mode, uid, gid)
-        looks[unescaped(name)] = (*common[head], int(size), int(mtime_ns))
-    return looks
+def look_of(line: bytes, heads: Heads) -> Look:
+    """What an entry looks like: quicker than reading all of its line. `ValueError` or `KeyError` for what is no line,
+    or cannot be told by looking."""
+    head, size, mtime_ns, _, _ = line.rsplit(b"\t", 4)
+    kind, mode, uid, gid, _, _ = heads[head]
+    return _FORMATS[kind] | mode, uid, gid, int(size), int(mtime_ns)
 
 
 def is_name(name: bytes) -> bool:

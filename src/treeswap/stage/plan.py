@@ -123,9 +123,9 @@ def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, a
     touched_in = {path.rpartition(b"/")[0] for path in touched}
     before = base.manifest.directories if base else {}
     linkable = base is not None and base.linkable
-    unchanged = base is not None and not touched and contents.directories.keys() == before.keys()
+    unchanged = base is not None and not touched and contents.found.directories.keys() == before.keys()
     linked = copied = needed = inodes = removed = 0
-    for path, wanted in contents.directories.items():
+    for path, wanted in contents.found.directories.items():
         there = before.get(path)
         unchanged = unchanged and wanted.kept is not None and there is not None and wanted.entry.same_as(there.entry)
         fresh = dict(wanted.entries)
@@ -136,19 +136,19 @@ def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, a
         copied, inodes, needed = copied + len(fresh), inodes + 1 + len(fresh), needed + _BLOCK
         removed += wanted.gone
         for name, entry in fresh.items():
-            needed += contents.sparse.get(joined(path, name), entry.size // _BLOCK * _BLOCK + _BLOCK)
-    removed += sum(there.files for path, there in before.items() if path not in contents.directories)
+            needed += contents.found.sparse.get(joined(path, name), entry.size // _BLOCK * _BLOCK + _BLOCK)
+    removed += sum(there.files for path, there in before.items() if path not in contents.found.directories)
     return TreeWork(
         source=source,
         tree=tree,
         base=base,
         as_root=as_root,
-        wanted=contents.directories,
+        wanted=contents.found.directories,
         touched=touched,
         counts=FileCounts(linked=linked, copied=copied, removed=removed),
         unchanged=unchanged,
         bytes_needed=needed,
         inodes_needed=inodes,
         known=known,
-        learned=contents.learned,
+        learned=contents.found.learned,
     )
