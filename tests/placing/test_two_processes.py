@@ -33,6 +33,11 @@ def _put_file(path: Path) -> Path:
     return path
 
 
+def _make(path: Path) -> Path:
+    path.mkdir(parents=True)
+    return path
+
+
 def _close(path: Path) -> Path:
     path.chmod(0o700)
     return path
@@ -43,8 +48,8 @@ SOME: dict[str, Callable[[Path], object]] = {
     "a file is changed": lambda source: (source / "b/x/1").write_text("changed"),
     "in every directory one": lambda source: [path.write_text("changed") for path in source.glob("*/*/1")],
     "a file is new": lambda source: (source / "c/new").write_text("new"),
-    "a directory is new": lambda source: (source / "new/er").mkdir(parents=True),
-    "a directory is gone": lambda source: shutil.rmtree(source / "d"),
+    "a directory is new": lambda source: _make(source / "new/er"),
+    "a directory is gone": lambda source: [shutil.rmtree(source / top) for top in "d"],
     "most are gone": lambda source: [shutil.rmtree(source / top) for top in "bcdefg"],
     "a file in its place": lambda source: _put_file(source / "e"),
     "a link in its place": lambda source: _put_link(source / "f"),
