@@ -36,7 +36,7 @@ check: .venv/.dev
 	@$(BIN)/lint-imports
 
 bench: .venv/.dev
-	@scripts/test-needs bench
+	@scripts/test-needs
 	@PYTHONPATH=scripts $(BIN)/python -m benchmark $(ARGS)
 
 clean:

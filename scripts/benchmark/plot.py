@@ -97,19 +97,16 @@ def _growth(
         yield _text(across(size), y + _GROWTH - 16, f"{size / 1000:,.0f}k", fill=_SOFT, anchor="middle")
     for value in (min(value for _, value in points), max(value for _, value in points)):
         yield _text(x + 50, up(value) + 4, f"{value:.3g}", fill=_SOFT, anchor="end")
-    ends: list[float] = []
-    for name, line in lines.items():
+    below = 0.0  # where the label before ended: they must not lie on each other
+    for name, line in sorted(lines.items(), key=lambda named: up(named[1][-1][1]) if named[1] else 0):
         if not line:
             continue
         path = " ".join(f"{across(size):.1f},{up(value):.1f}" for size, value in line)
         yield f'<polyline points="{path}" fill="none" stroke="{_colour(name)}" stroke-width="2"/>'
         for size, value in line:
             yield f'<circle cx="{across(size):.1f}" cy="{up(value):.1f}" r="3.5" fill="{_colour(name)}"/>'
-        end = up(line[-1][1]) + 4
-        while any(abs(end - other) < 14 for other in ends):
-            end += 14
-        ends.append(end)
-        yield _text(across(line[-1][0]) + 9, end, name, fill=_colour(name))
+        below = max(up(line[-1][1]) + 4, below + 15)
+        yield _text(across(line[-1][0]) + 9, below, name, fill=_colour(name))
 
 
 def _median(race: Race, name: str) -> float | None:
