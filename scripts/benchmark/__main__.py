@@ -48,7 +48,9 @@ def _run(course: Course, room: Path, wanted: Asked, report: Report) -> None:
     _tell(f"{course.make.__name__}: making the input")
     source: Input = course.make(room / "input")
     rounds = wanted.rounds or course.rounds
-    plan = Plan(rounds, min(rounds, course.slow_rounds), min(rounds, course.firsts), room / "race", _tell)
+    plan = Plan(
+        rounds, min(rounds, course.slow_rounds), min(rounds, course.firsts), room / "race", _tell, course.read_all
+    )
     plan.room.mkdir()
     kinds = [kind for kind in course.kinds if wanted.wants(kind.name)]
     report.races.append(race(source, kinds, plan, course.left_out))

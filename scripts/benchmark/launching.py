@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -36,16 +37,20 @@ def run(commands: Commands, *, cwd: Path | None = None, env: Mapping[str, str] |
     """Runs them one after the other, with `env` beside the environment that there is. Raises CommandFailed."""
     words = [[str(word) for word in command] for command in commands]
     asked = {"commands": words, "cwd": str(cwd) if cwd else None, "env": {**os.environ, **(env or {})}}
-    launched = subprocess.run(
-        [sys.executable, "-I", "-S", _LAUNCHER],
-        input=json.dumps(asked),
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=_LONGEST,
-    )
-    answer = json.loads(launched.stdout)
+    answer = json.loads(_launched(json.dumps(asked)))
     if answer["code"]:
         called = "; ".join(" ".join(command[:4]) for command in words)
         raise CommandFailed(f"{called} … ended with {answer['code']}: {answer['complaint'].strip()[-600:]}")
     return Run(answer["seconds"], answer["peak"], answer["started"], answer["told"])
+
+
+def _launched(asked: str) -> str:
+    """What the launcher answers. However this ends, neither it nor a command of its own goes on."""
+    words = [sys.executable, "-I", "-S", str(_LAUNCHER)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as launcher:
+        try:
+            return launcher.communicate(asked, timeout=_LONGEST)[0]
+        except BaseException:
+            os.killpg(launcher.pid, signal.SIGKILL)
+            raise

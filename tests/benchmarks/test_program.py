@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -47,6 +48,18 @@ def test_a_run_writes_page_and_plot_and_leaves_nothing_else(tmp_path: Path) -> N
 def test_a_name_that_nobody_has_is_refused(tmp_path: Path) -> None:
     done = _bench(tmp_path / "room", "--only", "rsink", code=2)
     assert "nobody's name begins with rsink" in done.stderr
+
+
+def test_every_option_is_on_the_page() -> None:
+    said = set(re.findall(r"`\[(--[a-z]+)", (DOCS / "benchmarks.md").read_text()))
+    helped = subprocess.run(
+        [sys.executable, "-m", "benchmark", "--help"],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert said == set(re.findall(r"--[a-z]+", helped)) - {"--help"}
 
 
 @pytest.mark.parametrize(
