@@ -20,6 +20,7 @@ class Treeswap(Contender):
     """`treeswap copy`, with everything that it does: checks, digests, manifest, sync, record, switch, prune."""
 
     name = "treeswap"
+    settling = 4
 
     def set_up(self) -> None:
         (self.place / "public").mkdir()

@@ -83,11 +83,22 @@ class _Race:
             self.step(SAME, number)
             self.source.change(self.source.size // 100, self.luck)
             self.step(PERCENT, number)
-            self.source.change_code()
-            self.step(CODE, number, only=SMALL)
             before = self.source.change(10, self.luck)
             self.step(TEN, number)
             self.roll_back(number, before)
+        self.code_alone()
+
+    def code_alone(self) -> None:
+        """Rounds of their own, since they change which releases have versions of the large trees of their own."""
+        self.plan.tell(f"{self.source.title}: {CODE}")
+        for runner in self.turned(0):
+            for _ in range(runner.settling):
+                with _dropping(self.found, runner.name, self.plan.tell):
+                    self.source.change_code()
+                    runner.deploy(SMALL)
+        for number in range(1, self.plan.rounds + 1):
+            self.source.change_code()
+            self.step(CODE, number, only=SMALL)
 
     def fill(self) -> None:
         """A first copy, and so many deploys that there are as many releases as are kept; then fewer are kept, and what
