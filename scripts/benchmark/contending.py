@@ -13,8 +13,8 @@ class Contender:
     """One way, at work in a directory of its own, with releases numbered from 1 in `releases/`.
 
     `as_in_git`: it keeps what git keeps of a tree. `keeps_releases`: as many as asked for. `only_links`: a deploy takes
-    the release before and nothing of the source. `slow`: it takes part in fewer rounds where trees are large. `settling`:
-    after so many deploys of one tree alone each costs the same.
+    the release before and nothing of the source. `slow`: it takes part in fewer rounds. `settling`: after so many
+    deploys of one tree alone each costs the same.
     """
 
     name: ClassVar[str]
