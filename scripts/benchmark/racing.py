@@ -92,8 +92,11 @@ class _Race:
         """Rounds of their own, since they change which releases have versions of the large trees of their own."""
         self.plan.tell(f"{self.source.title}: {CODE}")
         for runner in self.turned(0):
-            for _ in range(runner.settling):
-                with _dropping(self.found, runner.name, self.plan.tell):
+            with _dropping(self.found, runner.name, self.plan.tell):
+                if runner.slow:  # it may have missed rounds
+                    runner.ready()
+                    runner.deploy()
+                for _ in range(runner.settling):
                     self.source.change_code()
                     runner.deploy(SMALL)
         for number in range(1, self.plan.rounds + 1):
@@ -106,11 +109,12 @@ class _Race:
         self.plan.tell(f"{self.source.title}: first copies")
         for runner in self.turned(0):
             self.deploy(runner, FIRST, 0)
-        for number in range(1, _KEPT_FOR_DISK + _SETTLING):
-            self.plan.tell(f"{self.source.title}: deploy {number} of {_KEPT_FOR_DISK + _SETTLING - 1} before the times")
+        last = _KEPT_FOR_DISK + _SETTLING - 1
+        for number in range(1, last + 1):
+            self.plan.tell(f"{self.source.title}: deploy {number} of {last} before the times")
             self.source.change(self.source.size // 100, self.luck)
             for runner in self.turned(number):
-                if runner.slow and number >= _KEPT_FOR_DISK:
+                if runner.slow and _KEPT_FOR_DISK <= number < last:
                     continue  # it has no other state to come to
                 with _dropping(self.found, runner.name, self.plan.tell):
                     runner.ready()

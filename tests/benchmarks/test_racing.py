@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from benchmark import inputs
 from benchmark.capistrano import Capistrano
 from benchmark.contending import Contender
-from benchmark.copying import COPYING, LinkDest, Linked, OnlyLinked, Treeswap
-from benchmark.figures import BACK, STEPS
+from benchmark.copying import COPYING, AtomicRsync, LinkDest, Linked, OnlyLinked, Treeswap
+from benchmark.figures import BACK, SAME, STEPS
 from benchmark.inputs import Input
-from benchmark.launching import CommandFailed, Commands, run
+from benchmark.launching import CommandFailed, Commands, Run, run
 from benchmark.racing import Plan, disk, race
 from benchmark.sameness import differences
 from benchmark.versioning import VERSIONING
@@ -93,6 +95,19 @@ class Failing(LinkDest):
         return super().commands(only) if self.count < 3 else [["false"]]
 
 
+class Observed(Treeswap):
+    """Remembers of each deploy whether it found anything to do."""
+
+    name = "observed"
+    slow = True
+    changed: ClassVar[list[bool]] = []
+
+    def deploy(self, only: str | None = None) -> Run:
+        done = super().deploy(only)
+        self.changed.append(json.loads(done.told)["changed"])
+        return done
+
+
 class Lacking(LinkDest):
     name = "lacking"
 
@@ -115,6 +130,20 @@ def test_a_race_times_every_step_of_everybody(source: Input, tmp_path: Path) -> 
     assert found.seconds("treeswap", BACK) is not None
     assert set(found.disk) == {"treeswap", "rsync", "cp -al, rsync"}
     assert list((tmp_path / "race").iterdir()) == []
+
+
+def test_slow_contenders_miss_rounds_and_are_at_the_same_step_in_the_others(source: Input, tmp_path: Path) -> None:
+    (tmp_path / "race").mkdir()
+    plan = Plan(3, 1, 1, tmp_path / "race", lambda _: None)
+    Observed.changed.clear()
+    found = race(source, (Observed, AtomicRsync, Linked), plan)
+    assert found.absent == {}
+    assert found.unequal == []
+    assert [len([timing for timing in found.timings if (timing.contender, timing.step) == (name, SAME)])
+            for name in ("observed", "atomic-rsync", "cp -al, rsync")] == [1, 1, 3]  # fmt: skip
+    filled = 1 + 4 + 1  # a first copy, deploys until there are five releases, and one before the rounds
+    assert Observed.changed[: filled + 3] == [True] * filled + [False, True, True]
+    assert Observed.changed.count(False) == 1
 
 
 def test_a_result_that_is_not_what_went_in_is_found(source: Input, tmp_path: Path) -> None:
