@@ -11,3 +11,8 @@ starting      how long the program takes to start
 figures       what was measured, and medians and ratios of it
 page, plot    docs/benchmarks.md and docs/benchmarks.svg
 """
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))  # for `inputs`, which fetches real trees

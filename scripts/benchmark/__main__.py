@@ -10,8 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import inputs as fetched
+
 from .asking import SIZES, Asked, Course, asked
-from .inputs import Input
 from .machine import facts
 from .page import Report, markdown, write
 from .plot import draw
@@ -37,16 +38,22 @@ def main() -> None:
             _tell("start-up")
             report.starts = starts(room / "starting", wanted.starts)
         for course in SIZES[wanted.size]:
-            _run(course, room, wanted, report)
+            run_course(course, room, wanted, report)
             _publish(report, wanted)
     print(markdown(report, _PICTURE))
     if report.unequal:
         sys.exit(1)
 
 
-def _run(course: Course, room: Path, wanted: Asked, report: Report) -> None:
+def run_course(course: Course, room: Path, wanted: Asked, report: Report) -> None:
+    """Adds a race to the report; if its input cannot be had, the fact that it cannot."""
     _tell(f"{course.make.__name__}: making the input")
-    source: Input = course.make(room / "input")
+    try:
+        source = course.make(room / "input")
+    except fetched.Unavailable as why:
+        report.facts[f"input {course.make.__name__}"] = f"missing: {why}"
+        _tell(f"MISSING: {why}")
+        return
     rounds = wanted.rounds or course.rounds
     plan = Plan(
         rounds, min(rounds, course.slow_rounds), min(rounds, course.firsts), room / "race", _tell, course.read_all
@@ -62,7 +69,8 @@ def _publish(report: Report, wanted: Asked) -> None:
         return
     wanted.out.mkdir(parents=True, exist_ok=True)
     write(wanted.out / _PAGE, report, _PICTURE)
-    (wanted.out / _PICTURE).write_text(draw(report.races))
+    if report.races:
+        (wanted.out / _PICTURE).write_text(draw(report.races))
 
 
 _STARTED = time.monotonic()

@@ -9,8 +9,10 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
+import inputs as fetched
+
 from .contending import Contender
-from .fetching import Unavailable, atomic_rsync, older_rsync
+from .fetching import atomic_rsync, older_rsync
 from .launching import Commands, Run, run
 
 TREESWAP = str(Path(sys.executable).parent / "treeswap")
@@ -88,7 +90,7 @@ class OlderLinkDest(LinkDest):
     def lacks(cls) -> str | None:
         try:
             older_rsync()
-        except Unavailable as why:
+        except fetched.Unavailable as why:
             return str(why)
         return None
 
@@ -109,7 +111,7 @@ class AtomicRsync(Contender):
     def lacks(cls) -> str | None:
         try:
             atomic_rsync()
-        except Unavailable as why:
+        except fetched.Unavailable as why:
             return str(why)
         return None if Path("/usr/bin/rsync").exists() else "it calls /usr/bin/rsync, and there is none"
 

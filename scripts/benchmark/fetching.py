@@ -16,10 +16,6 @@ _PLACES = ("share/rsync/scripts/atomic-rsync", "share/doc/rsync/scripts/atomic-r
            "share/doc/rsync/support/atomic-rsync", "share/doc/rsync/examples/atomic-rsync")  # fmt: skip
 
 
-class Unavailable(Exception):
-    """A program cannot be had here; says why."""
-
-
 @cache
 def older_rsync() -> Path:
     """rsync 3.2.7: the one that is installed, if it is that; else out of Debian's package, fetched once."""
@@ -33,7 +29,7 @@ def older_rsync() -> Path:
             _unpack_debian(Path(room)).rename(place)
     program = place / "usr" / "bin" / "rsync"
     if _version(program) != _OLDER:
-        raise Unavailable(f"{program} does not run here")
+        raise fetched.Unavailable(f"{program} does not run here")
     return program
 
 
@@ -42,7 +38,7 @@ def atomic_rsync() -> Path:
     """rsync's script, from the package that is installed, else from the older one."""
     try:
         older = [older_rsync().parents[1]]
-    except Unavailable:
+    except fetched.Unavailable:
         older = []
     for root in (Path("/usr"), *older):
         for place in _PLACES:
@@ -50,18 +46,18 @@ def atomic_rsync() -> Path:
                 return root / place
             if (root / f"{place}.gz").is_file():
                 return _unpacked(root / f"{place}.gz")
-    raise Unavailable("no package of rsync here has the script")
+    raise fetched.Unavailable("no package of rsync here has the script")
 
 
 def _unpack_debian(room: Path) -> Path:
     """What Debian's package of that version holds, in a directory of its own."""
     for program in ("apt-get", "dpkg-deb"):
         if not shutil.which(program):
-            raise Unavailable(f"version {_OLDER} comes as a Debian package, and there is no {program}")
+            raise fetched.Unavailable(f"version {_OLDER} comes as a Debian package, and there is no {program}")
     versions = [line.split("|")[1].strip() for line in _told(["apt-cache", "madison", "rsync"]).splitlines()]
     chosen = [version for version in versions if version.startswith(f"{_OLDER}-")]
     if not chosen:
-        raise Unavailable(f"the package lists have rsync {', '.join(versions) or 'not at all'}, not {_OLDER}")
+        raise fetched.Unavailable(f"the package lists have rsync {', '.join(versions) or 'not at all'}, not {_OLDER}")
     _told(["apt-get", "download", f"rsync={chosen[0]}"], room)
     (package,) = room.glob("*.deb")
     _told(["dpkg-deb", "--extract", package.name, "unpacked"], room)
@@ -78,7 +74,7 @@ def _unpacked(script: Path) -> Path:
 def _version(program: Path) -> str | None:
     try:
         return _told([str(program), "--version"]).split()[2]
-    except (Unavailable, IndexError):
+    except (fetched.Unavailable, IndexError):
         return None
 
 
@@ -86,7 +82,7 @@ def _told(command: list[str], directory: Path | None = None) -> str:
     try:
         done = subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True, timeout=300)
     except OSError as error:
-        raise Unavailable(f"{command[0]}: {error.strerror}") from None
+        raise fetched.Unavailable(f"{command[0]}: {error.strerror}") from None
     except subprocess.CalledProcessError as failed:
-        raise Unavailable(f"{command[0]}: {failed.stderr.strip()[-300:]}") from None
+        raise fetched.Unavailable(f"{command[0]}: {failed.stderr.strip()[-300:]}") from None
     return done.stdout

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import inputs as fetched
+
 from .asking import Asked
 from .copying import TREESWAP
-from .fetching import Unavailable, older_rsync
+from .fetching import older_rsync
 from .launching import run
 
 _VERSIONS = {
@@ -44,7 +46,7 @@ def _versions() -> Iterator[tuple[str, str]]:
         yield name, _first_version(_told(command))
     try:
         yield "rsync 3.2.7", _first_version(_told([str(older_rsync()), "--version"]))
-    except Unavailable as why:
+    except fetched.Unavailable as why:
         yield "rsync 3.2.7", f"missing: {why}"
 
 

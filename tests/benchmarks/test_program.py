@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.asking import DOCS, asked
+import inputs as fetched
+from benchmark.__main__ import run_course
+from benchmark.asking import DOCS, Course, asked
+from benchmark.inputs import Input
+from benchmark.page import Report, markdown
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -48,6 +52,16 @@ def test_a_run_writes_page_and_plot_and_leaves_nothing_else(tmp_path: Path) -> N
 def test_a_name_that_nobody_has_is_refused(tmp_path: Path) -> None:
     done = _bench(tmp_path / "room", "--only", "rsink", code=2)
     assert "nobody's name begins with rsink" in done.stderr
+
+
+def test_an_input_that_cannot_be_had_is_told(tmp_path: Path) -> None:
+    def unreachable(root: Path) -> Input:
+        raise fetched.Unavailable("npm could not fetch it")
+
+    report = Report()
+    run_course(Course(unreachable, (), 1, 1, 1), tmp_path, asked(["--size", "tiny"]), report)
+    assert report.races == []
+    assert "| input unreachable | missing: npm could not fetch it |" in markdown(report, "p.svg")
 
 
 def test_every_option_is_on_the_page() -> None:
