@@ -130,7 +130,7 @@ class _Race:
     def deploy(self, runner: Contender, step: str, number: int, only: str | None = None) -> None:
         with _dropping(self.found, runner.name, self.plan.tell):
             runner.ready()
-            os.sync()
+            synced(self.plan.room)
             self.note(runner, step, number, runner.deploy(only))
             self.sync(runner)
             for tree, source in self.source.trees.items():
@@ -146,7 +146,7 @@ class _Race:
             fresh = type(runner)(self.plan.room / f"{_directory(type(runner))}-first", self.source)
             try:
                 fresh.ready()
-                os.sync()
+                synced(self.plan.room)
                 self.note(runner, FIRST, number, fresh.deploy())
                 for tree, source in self.source.trees.items():
                     self.compare(runner, FIRST, source, fresh.public(tree))
@@ -157,7 +157,7 @@ class _Race:
         """From the ten files that changed last to what they were before."""
         for runner in self.racing(number):
             with _dropping(self.found, runner.name, self.plan.tell):
-                os.sync()
+                synced(self.plan.room)
                 done = runner.roll_back()
                 if done is None:
                     continue
@@ -172,9 +172,7 @@ class _Race:
         self.found.timings.append(Timing(runner.name, step, number, done.seconds, done.peak, switched))
 
     def sync(self, runner: Contender) -> None:
-        began = time.perf_counter()
-        subprocess.run(["sync", "-f", runner.place], check=True)
-        self.found.synced.setdefault(runner.name, []).append(time.perf_counter() - began)
+        self.found.synced.setdefault(runner.name, []).append(synced(runner.place))
 
     def compare(
         self, runner: Contender, step: str, wanted: Path, got: Path, instead: dict[str, bytes] | None = None
@@ -210,6 +208,13 @@ def _dropping(found: Race, name: str, tell: Tell) -> Iterator[None]:
     except (CommandFailed, OSError, subprocess.SubprocessError) as failed:
         found.absent[name] = f"failed: {failed}"
         tell(f"FAILED: {name}: {failed}")
+
+
+def synced(room: Path) -> float:
+    """Brings to the disk what the filesystem of this directory holds back; seconds that it took."""
+    began = time.perf_counter()
+    subprocess.run(["sync", "-f", room], check=True)
+    return time.perf_counter() - began
 
 
 def disk(*rooms: Path) -> int:
