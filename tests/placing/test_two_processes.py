@@ -38,6 +38,12 @@ def _make(path: Path) -> Path:
     return path
 
 
+def _drop(source: Path, names: str) -> Path:
+    for name in names:
+        shutil.rmtree(source / name)
+    return source
+
+
 def _close(path: Path) -> Path:
     path.chmod(0o700)
     return path
@@ -49,8 +55,8 @@ SOME: dict[str, Callable[[Path], object]] = {
     "in every directory one": lambda source: [path.write_text("changed") for path in source.glob("*/*/1")],
     "a file is new": lambda source: (source / "c/new").write_text("new"),
     "a directory is new": lambda source: _make(source / "new/er"),
-    "a directory is gone": lambda source: [shutil.rmtree(source / top) for top in "d"],
-    "most are gone": lambda source: [shutil.rmtree(source / top) for top in "bcdefg"],
+    "a directory is gone": lambda source: _drop(source, "d"),
+    "most are gone": lambda source: _drop(source, "bcdefg"),
     "a file in its place": lambda source: _put_file(source / "e"),
     "a link in its place": lambda source: _put_link(source / "f"),
     "a mode": lambda source: _close(source / "g"),
