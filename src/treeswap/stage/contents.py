@@ -101,8 +101,6 @@ class Contents:
         """A link to a shared path, with the owner of what the source has there, else of the directory it is in."""
         above, _, name = path.rpartition(b"/")
         wanted = self._directory_for(path, above)
-        if wanted.kept is not None:
-            return  # and the base has it
         entry = wanted.entry
         uid, gid = self.found.owners.get(path, (entry.uid, entry.gid)) if self._as_root else (None, None)
         link = Entry("l", 0o777, uid, gid, len(text), entry.mtime_ns, text, "", "shared")
