@@ -164,7 +164,9 @@ def test_under_a_real_writer_a_copy_is_whole_or_refused(easel: Easel) -> None:
 
     whole = refused = 0
     with ever_again(write):
-        for i in range(8):
+        for i in range(200):
+            if i >= 8 and whole:
+                break
             try:
                 version = easel.place(str(i))
             except SourceRefused:
@@ -173,7 +175,7 @@ def test_under_a_real_writer_a_copy_is_whole_or_refused(easel: Easel) -> None:
                 assert len(set((version / "big").read_bytes())) == 1
                 whole += 1
     os.close(fd)
-    assert whole and whole + refused == 8
+    assert whole, f"{refused} refused"
 
 
 def test_a_directory_replaced_by_a_symlink_leads_nowhere(easel: Easel, room: Path) -> None:
