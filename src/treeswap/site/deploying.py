@@ -50,12 +50,6 @@ class Deploy:
         self._barrier: durable.Barrier
 
     def __enter__(self) -> Deploy:
-        core = self._core
-        if not core.exists:
-            # What is refused for a site that is not there yet leaves nothing behind, not even its directory.
-            self._work = checking.look(core, self._request)
-            checking.agree(core, self._work)
-            checking.check_space(core, self._work)
         try:
             self._enter_locked()
         except BaseException:
@@ -66,6 +60,9 @@ class Deploy:
     def _enter_locked(self) -> None:
         core = self._core
         while True:
+            if not core.exists:
+                # What is refused for a site that is not there yet leaves nothing behind, not even its directory.
+                self._look()
             try:
                 if not core.exists:
                     core.make(self._work.site, self._made)
@@ -79,7 +76,13 @@ class Deploy:
         self._stack.callback(self._unmake)
         if not core.exists:
             # The other one may have taken a part only.
+            self._look()
             core.make(self._work.site, self._made)
+
+    def _look(self) -> None:
+        self._work = checking.look(self._core, self._request)
+        checking.agree(self._core, self._work)
+        checking.check_space(self._core, self._work)
 
     def __exit__(self, *_: object) -> None:
         self._close()
@@ -101,9 +104,7 @@ class Deploy:
         """Whether there is anything to do. Everything that can be refused beforehand is refused here."""
         with self._step("check"):
             core = self._core
-            self._work = checking.look(core, self._request)
-            checking.agree(core, self._work)
-            checking.check_space(core, self._work)
+            self._look()
             if not self._request.leave_strays:
                 straying.check_strays(core, self._work.leaving(), self._work.site.trees, self._work.sealed())
             self._before = self._work.current.id if self._work.current else None
