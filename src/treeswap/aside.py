@@ -1,7 +1,6 @@
 """Work that another process does meanwhile, where there is a processor to spare.
 
-It is for what only looks. The other process is a child that has none of this one's descriptors, and so none of its
-locks, and that ends with it. What it cannot do, whoever asked does alone: it never fails.
+The other process is a child that ends with this one. What it cannot do, whoever asked does alone: it never fails.
 """
 
 from __future__ import annotations
@@ -21,9 +20,13 @@ _HIGHEST = 1 << 20
 
 
 class Aside(Generic[T]):
-    """What `work` gives, which must be plain values, worked out by a child; a context manager that ends it."""
+    """What `work` gives, which must be plain values, worked out by a child; a context manager that ends it.
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    A child that only looks has none of this process's descriptors, and so none of its locks. One that writes
+    `keeps_descriptors`: when this process is killed, its locks are free once the child has ended, too.
+    """
+
+    def __init__(self, work: Callable[[], T], *, keeps_descriptors: bool = False) -> None:
         self._pid = 0
         self._answer = -1
         parent, answer = os.getpid(), -1
@@ -34,7 +37,7 @@ class Aside(Generic[T]):
             self._pid = 0
         else:
             if self._pid == 0:
-                _work(work, answer, parent)
+                _work(work, answer, parent, keeps_descriptors=keeps_descriptors)
         if answer >= 0:
             os.close(answer)
 
@@ -71,15 +74,16 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _work(work: Callable[[], T], answer: int, parent: int) -> None:
+def _work(work: Callable[[], T], answer: int, parent: int, *, keeps_descriptors: bool) -> None:
     """The child, from its beginning to its end."""
     try:
         gc.disable()  # it would touch, and so copy, the memory that both share
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         durable.die_with_parent(parent)
-        os.closerange(3, answer)
-        os.closerange(answer + 1, _HIGHEST)
+        if not keeps_descriptors:
+            os.closerange(3, answer)
+            os.closerange(answer + 1, _HIGHEST)
         import pickle
 
         durable.write_all(answer, pickle.dumps(work(), pickle.HIGHEST_PROTOCOL))

@@ -113,6 +113,10 @@ class Learned:
         """What was known before of files with these names is so no more."""
         self._forgotten.update(names)
 
+    def add(self, other: Learned) -> None:
+        """What another process learned of the files in it."""
+        self._files |= other._files
+
     def known(self, digest: bytes) -> KnownDirectory:
         """All of it. `digest` is that of the directory in the version."""
         lines = self.before.lines if self.before else b""

@@ -59,6 +59,16 @@ def test_it_has_no_lock_of_its_parent(tmp_path: Path) -> None:
         os.close(held)
 
 
+def test_one_that_writes_keeps_the_locks_of_its_parent(tmp_path: Path) -> None:
+    held = os.open(tmp_path / "lock", os.O_CREAT | os.O_RDWR)
+    try:
+        with Aside(lambda: os.listdir("/proc/self/fd"), keeps_descriptors=True) as aside:
+            found = aside.result()
+        assert found is not None and str(held) in found
+    finally:
+        os.close(held)
+
+
 def test_it_ends_with_its_parent() -> None:
     program = (
         "import time; from treeswap.aside import Aside; aside = Aside(lambda: time.sleep(600));"

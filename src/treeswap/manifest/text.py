@@ -68,14 +68,16 @@ def line_of(name: bytes, entry: Entry) -> bytes:
     return b"%b\t%d\t%d\t%b\t%b" % (head, size, mtime_ns, content if kind == "f" else escaped(content), escaped(name))
 
 
-_NO_CONTENT = re.compile(rb"^((?:[^\t\n]*\t){5})[^\t\n]*\t(\d+)\t\d+\t", re.MULTILINE)
-"""What stands before a line's content: its origin and time are no part of what a reader sees."""
+_CONTENT = re.compile(rb"((?:[^\t\n]*\t){5})[^\t\n]*(\t\d+\t)\d+\t([^\n]*)", re.MULTILINE)
+"""A line but for its origin and time, which are no part of what a reader sees."""
 
 
 def digest_of(lines: bytes) -> bytes:
     """SHA-256 in hex of what `Entry.same_as` compares of a directory's entries, whose lines these are."""
-    contents = _NO_CONTENT.sub(rb"\1\t\2\t", lines) + b"\n" * bool(lines)
-    return hashlib.sha256(contents).hexdigest().encode()
+    digest = hashlib.sha256()
+    for fields in _CONTENT.findall(lines):
+        digest.update(b"".join(fields) + b"\n")
+    return digest.hexdigest().encode()
 
 
 # ---------------------------------------------------------------- reading

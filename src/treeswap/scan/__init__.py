@@ -2,7 +2,7 @@
 
 from .descent import Descent, Listing, open_below, open_root, walk
 from .examine import Fault, examine
-from .halves import half
+from .halves import half, half_of
 from .names import only_here
 from .reading import Content, NotReadable
 from .source import Excluded, Source
@@ -20,6 +20,7 @@ __all__ = [
     "as_sealed",
     "examine",
     "half",
+    "half_of",
     "only_here",
     "open_below",
     "open_root",

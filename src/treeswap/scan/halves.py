@@ -17,13 +17,18 @@ _PARTS = 16
 
 def half(directories: Mapping[bytes, Directory]) -> frozenset[bytes]:
     """The directories, none of them in another, that hold about half of a tree with all that is in them. None where it
-    is small, or where there is one processor."""
-    if sum(directory.files + 1 for directory in directories.values()) < _WORTH_IT or processors() == 1:
+    is small to look at, or where there is one processor."""
+    return half_of({path: directory.files for path, directory in directories.items()}, _WORTH_IT)
+
+
+def half_of(files: Mapping[bytes, int], worth_it: int) -> frozenset[bytes]:
+    """The same of directories with so many files to work on; none where there is less to do than is `worth_it`."""
+    if sum(files.values()) + len(files) < worth_it or processors() == 1:
         return frozenset()
     weight: Counter[bytes] = Counter()
     below: defaultdict[bytes, list[bytes]] = defaultdict(list)
-    for path in sorted(directories, reverse=True):  # each after all that is in it
-        weight[path] += directories[path].files + _OPENING
+    for path in sorted(files, reverse=True):  # each after all that is in it
+        weight[path] += files[path] + _OPENING
         if path:
             above = path.rpartition(b"/")[0]
             weight[above] += weight[path]

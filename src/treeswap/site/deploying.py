@@ -58,11 +58,13 @@ class Deploy:
         return self
 
     def _enter_locked(self) -> None:
-        core = self._core
+        core, looked = self._core, False
         while True:
             if not core.exists:
                 # What is refused for a site that is not there yet leaves nothing behind, not even its directory.
-                self._look()
+                with self._step("check"):
+                    self._look()
+                looked = True
             try:
                 if not core.exists:
                     core.make(self._work.site, self._made)
@@ -75,9 +77,9 @@ class Deploy:
                     raise
         self._stack.callback(self._unmake)
         if not core.exists:
-            # The other one may have taken a part only.
-            self._look()
-            core.make(self._work.site, self._made)
+            if not looked:
+                self._look()
+            core.make(self._work.site, self._made)  # the other one may have taken a part only
 
     def _look(self) -> None:
         self._work = checking.look(self._core, self._request)
@@ -104,7 +106,8 @@ class Deploy:
         """Whether there is anything to do. Everything that can be refused beforehand is refused here."""
         with self._step("check"):
             core = self._core
-            self._look()
+            if core.exists:  # another one was looked at before it was made
+                self._look()
             if not self._request.leave_strays:
                 straying.check_strays(core, self._work.leaving(), self._work.site.trees, self._work.sealed())
             self._before = self._work.current.id if self._work.current else None

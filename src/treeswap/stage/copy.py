@@ -60,7 +60,7 @@ def _copy_single(source: Path, destination: Path) -> None:
                     content.attributes,
                     atime_ns=content.status.st_atime_ns,
                     mtime_ns=content.status.st_mtime_ns,
-                    what=str(source),
+                    what=lambda: str(source),
                 )
             except BaseException:
                 os.unlink(new_name, dir_fd=target_dir)
