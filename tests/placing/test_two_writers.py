@@ -50,7 +50,7 @@ def dressed(easel: Easel) -> Easel:
     return easel
 
 
-def look(version: Path) -> list[object]:
+def look(version: Path) -> object:
     found = []
     for path in [version, *sorted(version.rglob("*"))]:
         status = path.lstat()
