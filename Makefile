@@ -5,7 +5,8 @@
 #                    are, so that n runs, on as many machines, leave none out
 # make test-soak    commands and readers at once, killed at random, for MINUTES=10; SEED=...
 # make check   style, types, and which room imports which
-# make bench   times beside rsync's
+# make bench   times, memory and disk beside rsync, ostree, git and others, for docs/benchmarks.md; SIZE=small, 64k or 1m;
+#              ARGS="--rounds 2 --only treeswap rsync" prints that much only. It works in TMPDIR
 # make clean   removes what the others made
 #
 # Nothing has to be installed before but Python 3.11 or later: each makes what it needs in .venv, once.
@@ -36,7 +37,7 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	@scripts/test-needs
-	@$(BIN)/python scripts/bench.py $(ARGS)
+	@PYTHONPATH=scripts $(BIN)/python -m benchmark $(ARGS)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist demo.svg

@@ -1,7 +1,7 @@
-"""Two real inputs, fetched once from where everybody gets them, and kept in a directory of the user's: the source
-distribution of Django, and a node_modules.
+"""Real inputs, fetched once from where everybody gets them, and kept in a directory of the user's: the source
+distribution of Django, and a node_modules; and, for `make bench`, a larger node_modules.
 
-`python tests/inputs.py` fetches both and prints where they are.
+`python tests/inputs.py` fetches the first two and prints where they are.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ def node_modules() -> Path:
     return _kept("node_modules", _fetch_node_modules)
 
 
+def more_node_modules() -> Path:
+    """Some 54,000 files: what data/node-more/package-lock.json lists."""
+    return _kept("node_modules-more", lambda room: _fetch_packages(room, "node-more", "--legacy-peer-deps"))
+
+
 def _fetch_django(room: Path) -> Path:
     words = ["download", "--quiet", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
     _run([sys.executable, "-m", "pip", *words, "--requirement", str(DATA / "django.txt"), "--dest", "."], room)
@@ -50,9 +55,13 @@ def _fetch_django(room: Path) -> Path:
 
 
 def _fetch_node_modules(room: Path) -> Path:
+    return _fetch_packages(room, "node")
+
+
+def _fetch_packages(room: Path, listed: str, *words: str) -> Path:
     for file in ("package.json", "package-lock.json"):
-        shutil.copy(DATA / "node" / file, room)
-    _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], room)
+        shutil.copy(DATA / listed / file, room)
+    _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *words], room)
     return room / "node_modules"
 
 

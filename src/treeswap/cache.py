@@ -52,16 +52,19 @@ class KnownDirectory(NamedTuple):
     xattrs: str
     lines: bytes
 
+    def by_name(self) -> dict[bytes, bytes]:
+        """The lines by name; none of them if that cannot be understood."""
+        try:
+            return text.by_name(self.lines)
+        except KeyError:
+            return {}
+
     def files(self) -> dict[bytes, Known]:
         """By name; none of them if the lines cannot be understood."""
-        found = {}
         try:
-            for line in self.lines.split(b"\n") if self.lines else ():
-                status, digest, xattrs, name = line.split(b"\t")
-                found[unescaped(name)] = Known(status, _hash(digest), _hash(xattrs, empty=True).decode())
-        except (ValueError, KeyError):
+            return {name: known_of(line) for name, line in self.by_name().items()}
+        except ValueError:
             return {}
-        return found
 
 
 class Cache:
@@ -91,28 +94,44 @@ class Cache:
 
 
 class Learned:
-    """What becomes known of one directory while it is read and copied."""
+    """What becomes known of one directory while it is read and copied, told by how it differs from what was known
+    `before`."""
 
-    def __init__(self, signature: bytes, xattrs: str) -> None:
+    def __init__(self, signature: bytes, xattrs: str, before: KnownDirectory | None = None) -> None:
         self._signature = signature
         self._xattrs = xattrs
-        self._files: dict[bytes, Known] = {}
-
-    def keep(self, name: bytes, known: Known) -> None:
-        self._files[name] = known
+        self.before = before
+        self._files: dict[bytes, bytes] = {}
+        self._forgotten: set[bytes] = set()
 
     def learn(self, name: bytes, status: os.stat_result, read_at_ns: int, digest: bytes, xattrs: str) -> None:
         """A file with this status was read at this time, unless that was too soon after a change to be sure of it."""
         if status.st_ctime_ns <= read_at_ns - _RACY_NS:
-            self._files[name] = Known(status_text(status), digest, xattrs)
+            self._files[name] = b"%b\t%b\t%b\t%b" % (status_text(status), digest, xattrs.encode(), escaped(name))
+
+    def forget(self, names: Iterable[bytes]) -> None:
+        """What was known before of files with these names is so no more."""
+        self._forgotten.update(names)
+
+    def add(self, other: Learned) -> None:
+        """What another process learned of the files in it."""
+        self._files |= other._files
 
     def known(self, digest: bytes) -> KnownDirectory:
         """All of it. `digest` is that of the directory in the version."""
-        lines = (
-            b"%b\t%b\t%b\t%b" % (status, content, xattrs.encode(), escaped(name))
-            for name, (status, content, xattrs) in self._files.items()
-        )
-        return KnownDirectory(self._signature, digest, self._xattrs, b"\n".join(lines))
+        lines = self.before.lines if self.before else b""
+        if self._files or self._forgotten:
+            found = self.before.by_name() if self.before else {}
+            for name in self._forgotten:
+                found.pop(name, None)
+            lines = b"\n".join({**found, **self._files}.values())
+        return KnownDirectory(self._signature, digest, self._xattrs, lines)
+
+
+def known_of(line: bytes) -> Known:
+    """What a file's line says. `ValueError` if it cannot be understood."""
+    status, digest, xattrs, _ = line.split(b"\t")
+    return Known(status, _hash(digest), _hash(xattrs, empty=True).decode())
 
 
 def key_of(*settings: object) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
 import stat
 import sys
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from types import TracebackType
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
+_PR_SET_PDEATHSIG = 1
 _FICLONE = 0x40049409  # linux/fs.h
 _TEMPORARY_SUFFIX = ".tswap"
 
@@ -29,6 +31,14 @@ def _libc(call: str, *arguments: int | bytes, path: str | None = None) -> None:
     if getattr(ctypes.CDLL(None, use_errno=True), call)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), *([path] if path else []))
+
+
+def die_with_parent(parent: int) -> None:
+    """Has this process killed when its parent, which was `parent`, ends; elsewhere than on Linux it goes on."""
+    if sys.platform == "linux":
+        _libc("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 # ---------------------------------------------------------------- names that are ours to sweep

@@ -83,6 +83,11 @@ def _settle_adoption(ground: Ground, intent: Intent) -> str:
 def finish_adoption(ground: Ground, intent: int, adopted: ReleaseId, moves: Iterable[Move]) -> list[Move]:
     """Goes forward with an adoption; gives the moves that cannot be made. Their directories stay plain, and the
     adopted release ceases to name them: one directory that resists must not hold up every later change."""
+    # Who died may have done so before its fsync: a directory must not become a link to what a power cut takes back.
+    if ground.current() != adopted:
+        switch.point(ground.layout, adopted)
+    else:
+        switch.confirm(ground.layout)
     record = ground.records.find(adopted)
     stuck = []
     for move in moves:
@@ -103,10 +108,6 @@ def finish_adoption(ground: Ground, intent: int, adopted: ReleaseId, moves: Iter
         ground.records.write(replace(record, versions=versions))
         links = ground.layout.release(adopted)
         durable.remove_durably((links / name for name in gone), links)
-    if ground.current() != adopted:
-        switch.point(ground.layout, adopted)
-    else:
-        switch.confirm(ground.layout)
     end_adoption(ground, intent, done=True)
     return stuck
 

@@ -135,7 +135,7 @@ def _telling(tape: Tape, number: int) -> list[State]:
     """The states that are likeliest to miss a sync: soon after it was left out, and after the command returned."""
     omitted = tape.marked(OMITTED)
     if omitted is None:
-        return []
+        raise ValueError("nothing asked for the sync that was to be left out")
     everything = [state for state in tape.states(seed=seed(), subsets=3) if state.at >= omitted]
     returned = [state for state in everything if tape.says(state, RETURNED)]
     soon = [state for state in everything if state.at < omitted + 60]

@@ -112,9 +112,9 @@ def _place(frame: FrameType | None) -> str:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(_PACKAGE):
             room = path.stem if path.stem != "__init__" else path.parent.name
-            if room != "durable" or not frame.f_code.co_name.startswith("_"):
+            if not (_is_within(frame) if room != "durable" else frame.f_code.co_name.startswith("_")):
                 names.append(f"{room}.{frame.f_code.co_name}")
-            outside += room != "durable"
+                outside += room != "durable"
         frame = frame.f_back
     return " < ".join(names)
 
@@ -158,3 +158,9 @@ def _is_btrfs(mount: Path) -> bool:
     buffer = ctypes.create_string_buffer(256)
     ctypes.CDLL(None).statfs(os.fsencode(mount), buffer)
     return int.from_bytes(buffer.raw[:8], "little") == _BTRFS_SUPER_MAGIC
+
+
+def _is_within(frame: FrameType) -> bool:
+    """Whether it is no more than the body of the function that called it: `_append` of `append`."""
+    name = frame.f_code.co_name
+    return frame.f_back is not None and name.startswith("_") and frame.f_back.f_code.co_name == name[1:]

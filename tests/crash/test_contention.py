@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -158,3 +160,53 @@ def test_a_rollback_goes_through_after_a_long_deploy_was_killed(emergency: Emerg
         rests(emergency.site, emergency.run)  # a rollback sweeps nothing
     assert emergency.run(*emergency.copy("3")).code == 0
     rests(emergency.site, emergency.run)
+
+
+# ---------------------------------------------------------------- two processes that write
+
+_STRUCK = 90 if is_full() else 9
+
+
+@pytest.mark.parametrize("struck", ["both", "the other"])
+def test_a_deploy_that_two_processes_make_is_whole_or_gone(
+    emergency: Emergency, struck: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Where the one is killed that was started, both end, and nobody gets the lock before."""
+    dice, deaths = Random(f"{seed()} {struck}"), 0
+    emergency.run(*emergency.copy("1"))
+    for _ in range(_STRUCK):
+        deploy = emergency.start(*emergency.copy("long"))
+        other = _other_of(deploy)
+        time.sleep(dice.uniform(0, 0.2))
+        with suppress(ProcessLookupError):
+            os.kill(deploy.pid if struck == "both" else other, signal.SIGKILL)
+        if struck == "the other":
+            out, err = deploy.communicate(timeout=60)
+            assert deploy.returncode == 0, f"{out}{err}"
+            assert {path.read_text() for path in emergency.public.rglob("f*")} == {"long"}
+            assert len(list(emergency.public.rglob("f*"))) == FILES
+        answer = emergency.run(*emergency.copy("3"))
+        assert answer.code == 0, str(answer)
+        deaths += deploy.wait() != 0
+        assert not _runs(other)
+        assert (emergency.public / "d0/f0").read_text() == "3"
+        rests(emergency.site, emergency.run)
+    record_property("figures", f"two writers, {struck} struck: {_STRUCK} operations")
+    assert deaths > 0 or struck == "the other"
+
+
+def _other_of(deploy: subprocess.Popen[str]) -> int:
+    """The process that makes the other half of a version."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and deploy.poll() is None:
+        children = Path(f"/proc/{deploy.pid}/task/{deploy.pid}/children").read_text().split()
+        if children:
+            return int(children[0])
+    raise AssertionError(f"there was no other process: {deploy.communicate()}")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False

@@ -76,11 +76,4 @@ class Easel:
 
 def copied(work: TreeWork) -> list[bytes]:
     """The files and symlinks that a version is to have as copies, sorted."""
-    found = []
-    before = work.base.manifest.entries if work.base else {}
-    for above, wanted in work.wanted.items():
-        for name, entry in (wanted.kept.entries() if wanted.kept else wanted.entries).items():
-            path = joined(above, name)
-            if not work.is_linked(path, entry, before.get(path)):
-                found.append(path)
-    return sorted(found)
+    return sorted(joined(path, name) for path in work.wanted for name in work.parts(path)[1])

@@ -164,7 +164,9 @@ def test_under_a_real_writer_a_copy_is_whole_or_refused(easel: Easel) -> None:
 
     whole = refused = 0
     with ever_again(write):
-        for i in range(8):
+        for i in range(200):
+            if i >= 8 and whole:
+                break
             try:
                 version = easel.place(str(i))
             except SourceRefused:
@@ -173,7 +175,7 @@ def test_under_a_real_writer_a_copy_is_whole_or_refused(easel: Easel) -> None:
                 assert len(set((version / "big").read_bytes())) == 1
                 whole += 1
     os.close(fd)
-    assert whole and whole + refused == 8
+    assert whole, f"{refused} refused"
 
 
 def test_a_directory_replaced_by_a_symlink_leads_nowhere(easel: Easel, room: Path) -> None:
@@ -369,3 +371,19 @@ def test_a_link_to_a_shared_path_belongs_to_whom_its_place_does(easel: Easel) ->
     os.chown(easel.source / "dir", 44, 44)
     facts = oracle.facts(easel.place("1"))
     assert (facts[b"uploads"].owner, facts[b"dir/cache"].owner) == ("33:33", "44:44")
+
+
+@pytest.mark.parametrize("files", [{"sub/x": "x"}, {"a": "a", "sub/x": "x"}])
+@pytest.mark.parametrize("shared", ["cache/", "sub/cache/", "deep/cache/"])
+def test_a_path_that_is_shared_from_now_on_is_a_link_where_nothing_else_changed(
+    easel: Easel, files: dict[str, str], shared: str
+) -> None:
+    easel.write(files).place("1")
+    easel.cache = Cache()  # it was made under other settings
+    easel.with_tree(shared=(shared,))
+    work = easel.plan()
+    assert not work.unchanged
+    version = easel.place("2", work)
+    assert (version / shared.rstrip("/")).is_symlink()
+    easel.cache = Cache()
+    assert easel.plan().unchanged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -155,6 +156,17 @@ def test_a_failed_first_deploy_does_not_take_anothers_site_away(bench: Bench) ->
         bench.deploy(exits=12)
         (bench.work / "apps/fifo").unlink()
     assert exit_code(bench) == 0
+    bench.shows("v1").rests()
+
+
+def test_a_site_that_was_there_a_moment_ago_is_made_again(bench: Bench) -> None:
+    """As where another first deploy has just failed, and taken away what it had made."""
+    bench.version("v1").deploy()
+    site, request = bench.site, bench.request()
+    shutil.rmtree(bench.site_root)
+    for path in bench.paths.values():
+        path.unlink()
+    site.deploy(request)
     bench.shows("v1").rests()
 
 

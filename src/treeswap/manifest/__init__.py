@@ -29,7 +29,20 @@ from . import text
 from .entry import ORIGINS, Entry, joined
 from .text import escaped, unescaped
 
-__all__ = ["FORMAT", "ORIGINS", "Directory", "Entry", "Manifest", "compare", "escaped", "joined", "unescaped"]
+__all__ = [
+    "FORMAT",
+    "ORIGINS",
+    "Directory",
+    "Entry",
+    "Manifest",
+    "compare",
+    "entry_of",
+    "escaped",
+    "joined",
+    "line_of",
+    "look_of",
+    "unescaped",
+]
 
 FORMAT = 1
 
@@ -55,8 +68,21 @@ class Directory(NamedTuple):
     @classmethod
     def of(cls, entry: Entry, entries: Mapping[Bytes, Entry]) -> Directory:
         """A directory with these entries, by name."""
-        lines, digest, size = text.lines_of(dict(sorted(entries.items())))
-        return cls(entry, len(entries), size, digest, lines)
+        lines = {name: text.line_of(name, one) for name, one in entries.items()}
+        return cls.of_lines(entry, lines, sum(one.size for one in entries.values() if one.kind == "f"))
+
+    @classmethod
+    def of_lines(cls, entry: Entry, lines: Mapping[Bytes, Bytes], size: int) -> Directory:
+        """A directory whose entries these are, by name, with the sum of the files' sizes."""
+        joint = b"\n".join([lines[name] for name in sorted(lines)])
+        return cls(entry, len(lines), size, text.digest_of(joint), joint)
+
+    def by_name(self) -> dict[Bytes, Bytes]:
+        """The lines by the names of their entries, in order. `Damaged` as `entries`, as far as it shows."""
+        try:
+            return text.by_name(self.lines)
+        except KeyError as error:
+            raise Damaged("a manifest is damaged", cause=f"{error} is no name") from error
 
     def entries(self) -> dict[Bytes, Entry]:
         """By name, in order, read anew at each call. `Damaged` if the lines are none that a manifest may have."""
@@ -65,15 +91,30 @@ class Directory(NamedTuple):
         except ValueError as error:
             raise Damaged("a manifest is damaged", cause=error) from error
 
-    def looks(self) -> dict[Bytes, text.Look]:
-        """What shows of each without reading it, by name. `Damaged` as `entries`, and for what is of no usual kind."""
-        try:
-            return text.looks_in(self.lines, _heads)
-        except (ValueError, KeyError) as error:
-            raise Damaged("a manifest is damaged", cause=error) from error
-
 
 _heads = text.Heads()
+
+
+def entry_of(line: bytes) -> Entry:
+    """The entry that a line says. `Damaged` if it is none that a manifest may have."""
+    try:
+        (entry,) = text.entries_in(line, _heads).values()
+    except ValueError as error:
+        raise Damaged("a manifest is damaged", cause=error) from error
+    return entry
+
+
+def look_of(line: bytes) -> text.Look:
+    """What shows of an entry without reading it. `Damaged` as `entry_of`, and for what is of no usual kind."""
+    try:
+        return text.look_of(line, _heads)
+    except (ValueError, KeyError) as error:
+        raise Damaged("a manifest is damaged", cause=error) from error
+
+
+def line_of(name: bytes, entry: Entry) -> bytes:
+    """The line of what has this name in its directory, and is none itself."""
+    return text.line_of(name, entry)
 
 
 class Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from .entry import ORIGINS, Entry
 
@@ -61,23 +61,23 @@ def content_head_of(entry: Entry) -> bytes:
     return _heads[(*entry[:4], entry[7], "")]
 
 
-def lines_of(entries: Mapping[bytes, Entry]) -> tuple[bytes, bytes, int]:
-    """The lines of a directory's entries, which are given in order; SHA-256 in hex of what `Entry.same_as` compares of
-    them; and the sum of the files' sizes."""
-    lines, contents, total = [], [], 0
-    for name, (kind, mode, uid, gid, size, mtime_ns, content, xattrs, origin) in entries.items():
-        if kind == "f":
-            total += size
-        else:
-            content = escaped(content)
-        if b"\\" in name or b"\t" in name or b"\n" in name:
-            name = escaped(name)
-        lines.append(
-            b"%b\t%d\t%d\t%b\t%b" % (_heads[kind, mode, uid, gid, xattrs, origin], size, mtime_ns, content, name)
-        )
-        contents.append(b"%b\t%d\t%b\t%b\n" % (_heads[kind, mode, uid, gid, xattrs, ""], size, content, name))
-    digest = hashlib.sha256(b"".join(contents)).hexdigest().encode()
-    return b"\n".join(lines), digest, total
+def line_of(name: bytes, entry: Entry) -> bytes:
+    """The line of what has this name in its directory, and is none."""
+    kind, mode, uid, gid, size, mtime_ns, content, xattrs, origin = entry
+    head = _heads[kind, mode, uid, gid, xattrs, origin]
+    return b"%b\t%d\t%d\t%b\t%b" % (head, size, mtime_ns, content if kind == "f" else escaped(content), escaped(name))
+
+
+_CONTENT = re.compile(rb"((?:[^\t\n]*\t){5})[^\t\n]*(\t\d+\t)\d+\t([^\n]*)", re.MULTILINE)
+"""A line but for its origin and time, which are no part of what a reader sees."""
+
+
+def digest_of(lines: bytes) -> bytes:
+    """SHA-256 in hex of what `Entry.same_as` compares of a directory's entries, whose lines these are."""
+    digest = hashlib.sha256()
+    for fields in _CONTENT.findall(lines):
+        digest.update(b"".join(fields) + b"\n")
+    return digest.hexdigest().encode()
 
 
 # ---------------------------------------------------------------- reading
@@ -123,6 +123,15 @@ class Heads(dict[bytes, Head]):
         return head
 
 
+def by_name(lines: bytes) -> dict[bytes, bytes]:
+    """The lines of a directory's entries, by the names that stand last in each. `KeyError` for what is no name."""
+    found = {}
+    for line in lines.split(b"\n") if lines else ():
+        name = line[line.rfind(b"\t") + 1 :]
+        found[unescaped(name) if b"\\" in name else name] = line
+    return found
+
+
 def entries_in(lines: bytes, heads: Heads) -> dict[bytes, Entry]:
     """The entries of a directory, by name. `ValueError` for what is no line of an entry, or has no place there."""
     entries: dict[bytes, Entry] = {}
@@ -150,18 +159,12 @@ Look = tuple[int, int | None, int | None, int, int]
 _FORMATS = {"d": stat.S_IFDIR, "f": stat.S_IFREG, "l": stat.S_IFLNK}
 
 
-def looks_in(lines: bytes, heads: Heads) -> dict[bytes, Look]:
-    """What the entries of a directory look like, by name: quicker than reading them whole. `ValueError` or `KeyError`
-    for what is no line, or cannot be told by looking."""
-    looks: dict[bytes, Look] = {}
-    common: dict[bytes, tuple[int, int | None, int | None]] = {}
-    for line in lines.split(b"\n") if lines else ():
-        head, size, mtime_ns, _, name = line.rsplit(b"\t", 4)
-        if head not in common:
-            kind, mode, uid, gid, _, _ = heads[head]
-            common[head] = (_FORMATS[kind] | mode, uid, gid)
-        looks[unescaped(name)] = (*common[head], int(size), int(mtime_ns))
-    return looks
+def look_of(line: bytes, heads: Heads) -> Look:
+    """What an entry looks like: quicker than reading all of its line. `ValueError` or `KeyError` for what is no line,
+    or cannot be told by looking."""
+    head, size, mtime_ns, _, _ = line.rsplit(b"\t", 4)
+    kind, mode, uid, gid, _, _ = heads[head]
+    return _FORMATS[kind] | mode, uid, gid, int(size), int(mtime_ns)
 
 
 def is_name(name: bytes) -> bool:

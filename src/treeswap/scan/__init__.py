@@ -1,7 +1,8 @@
 """What a directory contains, read by descriptors: the walk, the reading of files, and what is made of both."""
 
-from .descent import Descent, Listing, open_root, walk
+from .descent import Descent, Listing, open_below, open_root, walk
 from .examine import Fault, examine
+from .halves import half, half_of
 from .names import only_here
 from .reading import Content, NotReadable
 from .source import Excluded, Source
@@ -18,7 +19,10 @@ __all__ = [
     "Source",
     "as_sealed",
     "examine",
+    "half",
+    "half_of",
     "only_here",
+    "open_below",
     "open_root",
     "survey",
     "walk",

@@ -85,14 +85,22 @@ class Listing:
     enter: list[bytes] = field(default_factory=list)
 
 
-def walk(root_fd: int, refused: Callable[[bytes, OSError], None]) -> Iterator[Listing]:
-    """The listings of a directory and of those below it, each before those in it. Closes `root_fd` in the end.
+def open_below(root_fd: int, path: bytes) -> int:
+    """A descriptor of a directory below another one, of any depth; `root_fd` stays open. `OSError` if there is none."""
+    with Descent(os.dup(root_fd)) as way:
+        for name in path.split(b"/") if path else ():
+            way.enter(name)
+        return os.dup(way.fd)
+
+
+def walk(root_fd: int, refused: Callable[[bytes, OSError], None], path: bytes = b"") -> Iterator[Listing]:
+    """The listings of a directory and of those below it, each before those in it. Closes `root_fd` in the end. Their
+    paths begin with `path`.
 
     `refused` is told of each directory that cannot be opened or listed, which is then passed over. `OSError` if the way
     back is lost, because a directory was moved elsewhere.
     """
     with Descent(root_fd) as descent:
-        path = b""
         ways: list[tuple[bytes, list[bytes]]] = []  # of each directory come through, what to enter
         while True:
             listing = Listing(path, descent.fd, [])

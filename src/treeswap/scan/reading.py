@@ -13,6 +13,7 @@ from typing import NamedTuple
 CHUNK = 256 * 1024
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2)  # seconds before a file that changed is read again
+_NO_FILE = "it is no longer a file"
 _CLOCK_TICK_NS = 10_000_000
 """Two changes within a tick of the kernel's clock may bear the same time."""
 
@@ -39,17 +40,13 @@ class Content(NamedTuple):
 
 
 def open_file(name: bytes, directory_fd: int) -> int:
-    """A descriptor of the regular file with this name; never follows a symlink or waits for a fifo."""
+    """A descriptor of what has this name, for `read_still`; never follows a symlink or waits for a fifo."""
     try:
-        fd = os.open(name, _OPEN, dir_fd=directory_fd)
+        return os.open(name, _OPEN, dir_fd=directory_fd)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise NotReadable("it is no longer a file") from error
+            raise NotReadable(_NO_FILE) from error
         raise NotReadable(words(error)) from error
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise NotReadable("it is no longer a file")
-    return fd
 
 
 def read_file(name: bytes, directory_fd: int) -> Content:
@@ -62,13 +59,16 @@ def read_file(name: bytes, directory_fd: int) -> Content:
 
 
 def read_still(fd: int, taking: Callable[[os.stat_result], Taken]) -> Content:
-    """Calls `taking` until the file was the same before and after it. Raises `NotReadable` if that never happens.
+    """Calls `taking` until the file was the same before and after it. Raises `NotReadable` if that never happens, and
+    for what is no regular file.
 
     A change within a clock tick of the one before leaves the times as they were, so that a file changed that recently
     is not believed either.
     """
     for pause in (*_PAUSES, None):
         before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode):
+            raise NotReadable(_NO_FILE)
         settled = not 0 <= time.time_ns() - before.st_ctime_ns < _CLOCK_TICK_NS
         digest, count = taking(before)
         attributes = read_attributes(fd)
@@ -89,6 +89,13 @@ def _unchanged(before: os.stat_result, after: os.stat_result) -> bool:
 
 def take(fd: int, status: os.stat_result, sink: Callable[[bytes, int], None] | None = None) -> Taken:
     """Reads an open file to its end. `sink` is given each piece of data and its offset, but no holes."""
+    if status.st_size < CHUNK and not is_sparse(status):
+        # Most files are so small: a single read, which asks for one byte more, sees all of it and its end.
+        piece = _pread(fd, status.st_size + 1, 0)
+        if len(piece) == status.st_size:
+            if sink and piece:
+                sink(piece, 0)
+            return hashlib.sha256(piece).hexdigest().encode(), len(piece)
     digest = hashlib.sha256()
     count = 0
     for piece, length in _pieces(fd, status):
@@ -122,16 +129,9 @@ def _pieces(fd: int, status: os.stat_result) -> Iterator[tuple[bytes, int]]:
         if offset < size:
             yield b"", size - offset
         return
-    while True:
-        # One byte more than there should be: a small file and its end are seen by a single read.
-        wanted = min(CHUNK, max(size - offset, 0) + 1)
-        piece = _pread(fd, wanted, offset)
-        if piece:
-            yield piece, len(piece)
+    while offset <= size and (piece := _pread(fd, CHUNK, offset)):  # beyond that it is growing, and who knows how fast
+        yield piece, len(piece)
         offset += len(piece)
-        at_end = len(piece) < wanted and offset >= size  # a short read before that is only a short read
-        if not piece or at_end or offset > size:  # in the last case it is growing, and who knows how fast
-            return
 
 
 def _data_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from collections import defaultdict
+from collections.abc import Iterable
 from operator import attrgetter
 from pathlib import Path
 
+from treeswap.aside import Aside
 from treeswap.errors import Damaged
-from treeswap.manifest import Directory, Entry, Manifest
+from treeswap.manifest import Entry, Manifest, look_of
 
-from .descent import Listing, open_root, walk
+from .descent import Listing, open_below, open_root, walk
+from .halves import half
 
 
 def as_sealed(directory: Path, manifest: Manifest) -> set[int] | None:
@@ -20,39 +23,67 @@ def as_sealed(directory: Path, manifest: Manifest) -> set[int] | None:
 
     What was changed and given its old time again shows in reading only.
     """
-    below: defaultdict[bytes, set[bytes]] = defaultdict(set)
-    for path in manifest.directories:
-        above, _, name = path.rpartition(b"/")
-        below[above].add(name)
-    below[b""].discard(b"")
-    refused: list[bytes] = []
-    inodes: set[int] = set()
-    try:
-        for listing in walk(open_root(directory), lambda path, _: refused.append(path)):
-            own = os.fstat(listing.fd)
-            sealed = manifest.directories[listing.path]
-            if not has_status(own, sealed.entry) or not _holds(listing, sealed, below[listing.path]):
+    other = half(manifest.directories)
+    look = _Look(directory, manifest)
+    if not other:
+        inodes = look.at([b""], ())
+    else:
+        with Aside(lambda: (look.at(other, ()),)) as aside:
+            mine = look.at([b""], other)
+            theirs = None if mine is None else (aside.result() or (look.at(other, ()),))[0]
+        inodes = None if mine is None or theirs is None else mine | theirs
+    return inodes if inodes is not None and len(inodes) == len(manifest.directories) else None
+
+
+class _Look:
+    def __init__(self, directory: Path, manifest: Manifest) -> None:
+        self._directory = directory
+        self._sealed = manifest.directories
+        self._below: defaultdict[bytes, set[bytes]] = defaultdict(set)
+        for path in manifest.directories:
+            above, _, name = path.rpartition(b"/")
+            self._below[above].add(name)
+        self._below[b""].discard(b"")
+
+    def at(self, roots: Iterable[bytes], left_out: Iterable[bytes]) -> set[int] | None:
+        """The inodes of these directories and of those in them, which are there, but for those left out; None if
+        something is not as it was."""
+        refused: list[bytes] = []
+        inodes: set[int] = set()
+        try:
+            root_fd = open_root(self._directory)
+            try:
+                for root in roots:
+                    for listing in walk(open_below(root_fd, root), lambda path, _: refused.append(path), root):
+                        inode = self._of(listing, left_out)
+                        if inode is None:
+                            return None
+                        inodes.add(inode)
+            finally:
+                os.close(root_fd)
+        except (OSError, Damaged):
+            return None
+        return None if refused else inodes
+
+    def _of(self, listing: Listing, left_out: Iterable[bytes]) -> int | None:
+        own, sealed = os.fstat(listing.fd), self._sealed[listing.path]
+        if not has_status(own, sealed.entry):
+            return None
+        directories, lines = self._below[listing.path], sealed.by_name()
+        if len(listing.entries) != len(lines) + len(directories):
+            return None
+        prefix = listing.path + b"/" if listing.path else b""
+        for name, found in listing.entries:
+            line = lines.get(name)
+            if line is not None:
+                if _look(found.stat(follow_symlinks=False)) != look_of(line):
+                    return None
+            elif name in directories and found.is_dir(follow_symlinks=False):
+                if prefix + name not in left_out:
+                    listing.enter.append(name)
+            else:
                 return None
-            inodes.add(own.st_ino)
-    except (OSError, Damaged):
-        return None
-    return inodes if not refused and len(inodes) == len(manifest.directories) else None
-
-
-def _holds(listing: Listing, sealed: Directory, directories: set[bytes]) -> bool:
-    looks = sealed.looks()
-    if len(listing.entries) != len(looks) + len(directories):
-        return False
-    for name, found in listing.entries:
-        look = looks.get(name)
-        if look is not None:
-            if _look(found.stat(follow_symlinks=False)) != look:
-                return False
-        elif name in directories and found.is_dir(follow_symlinks=False):
-            listing.enter.append(name)
-        else:
-            return False
-    return True
+        return own.st_ino
 
 
 _look = attrgetter("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns")

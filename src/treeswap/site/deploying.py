@@ -70,16 +70,6 @@ class Deploy:
         self._barrier: durable.Barrier
 
     def __enter__(self) -> Deploy:
-        core = self._core
-        if not core.exists:
-            # What is refused for a site that is not there yet leaves nothing behind, not even its directory.
-            try:
-                self._work = checking.look(core, self._request)
-                checking.agree(core, self._work)
-                checking.check_space(core, self._work)
-            except (TreeswapError, OSError) as error:
-                self._answer(error)
-                raise
         try:
             self._enter_locked()
         except BaseException as error:
@@ -94,8 +84,13 @@ class Deploy:
             failing.after(self._core, self._request, error, getattr(self, "_id", None))
 
     def _enter_locked(self) -> None:
-        core = self._core
+        core, looked = self._core, False
         while True:
+            if not core.exists:
+                # What is refused for a site that is not there yet leaves nothing behind, not even its directory.
+                with self._step("check"):
+                    self._look()
+                looked = True
             try:
                 if not core.exists:
                     core.make(self._work.site, self._made)
@@ -108,8 +103,14 @@ class Deploy:
                     raise
         self._stack.callback(self._unmake)
         if not core.exists:
-            # The other one may have taken a part only.
-            core.make(self._work.site, self._made)
+            if not looked:
+                self._look()
+            core.make(self._work.site, self._made)  # the other one may have taken a part only
+
+    def _look(self) -> None:
+        self._work = checking.look(self._core, self._request)
+        checking.agree(self._core, self._work)
+        checking.check_space(self._core, self._work)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         self._failed = kind is not None
@@ -135,9 +136,8 @@ class Deploy:
         """Whether there is anything to do. Everything that can be refused beforehand is refused here."""
         with self._step("check"):
             core = self._core
-            self._work = checking.look(core, self._request)
-            checking.agree(core, self._work)
-            checking.check_space(core, self._work)
+            if core.exists:  # another one was looked at before it was made
+                self._look()
             if not self._request.leave_strays:
                 straying.check_strays(core, self._work.leaving(), self._work.site.trees, self._work.sealed())
             self._before = self._work.current.id if self._work.current else None

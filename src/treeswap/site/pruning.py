@@ -9,16 +9,18 @@ from pathlib import Path
 from treeswap import durable, lease, leftovers, occupants, retention, stage
 from treeswap.errors import Damaged, Failed, TreeswapError, UsageError
 from treeswap.history import rollback_target
+from treeswap.manifest import Manifest
 from treeswap.outcomes import Decision, Pruned
-from treeswap.release import Record, ReleaseId
+from treeswap.release import Record, ReleaseId, Version
 from treeswap.retention import Policy
 
 from . import homes, straying, tending
 from .core import Core
 
 
-def decide(core: Core, policy: Policy) -> list[Decision]:
-    """What would stay and what would go, with the reasons; touches nothing."""
+def decide(core: Core, policy: Policy, manifest: Callable[[Version], Manifest] | None = None) -> list[Decision]:
+    """What would stay and what would go, with the reasons; touches nothing. `manifest` gives those of versions to
+    somebody who needs them afterwards, too."""
     records = core.ground.records.all()
     history = core.ground.history()
     current = core.ground.current()
@@ -31,7 +33,7 @@ def decide(core: Core, policy: Policy) -> list[Decision]:
         current=current,
         rollback_to=target.id if target else None,
         in_use=_in_use(core, records),
-        strays=_strays_of(core, records),
+        strays=_strays_of(core, records, manifest or core.ground.records.manifest),
     )
 
 
@@ -115,7 +117,9 @@ def _in_use(core: Core, records: Mapping[ReleaseId, Record]) -> dict[ReleaseId, 
     return used | tending.in_use(core)
 
 
-def _strays_of(core: Core, records: Mapping[ReleaseId, Record]) -> Callable[[ReleaseId], str | None]:
+def _strays_of(
+    core: Core, records: Mapping[ReleaseId, Record], manifest: Callable[[Version], Manifest]
+) -> Callable[[ReleaseId], str | None]:
     """What says whether a release is the newest that names a version with strays, and which."""
     newest: dict[tuple[str, ReleaseId], ReleaseId] = {}
     for id in sorted(records):
@@ -127,7 +131,7 @@ def _strays_of(core: Core, records: Mapping[ReleaseId, Record]) -> Callable[[Rel
             if newest[version.tree, version.id] != id or version.adopted:
                 continue
             try:
-                paths = straying.strays_to_keep(core, version)
+                paths = straying.strays_to_keep(core, version, manifest(version))
             except (Damaged, FileNotFoundError):
                 continue
             if paths:

@@ -40,6 +40,7 @@ class Recycling:
         self._chosen: dict[str, Version] = {}
         self._held: dict[ReleaseId, int] = {}
         self._removed: dict[ReleaseId, int] = {}
+        self._manifests: dict[tuple[str, ReleaseId], Manifest] = {}
 
     def choose(self, trees: Iterable[Tree]) -> None:
         """Chooses a version for each of these trees, where there is one, and holds the leases of its releases. Under
@@ -48,7 +49,7 @@ class Recycling:
         if keep == 1 or not occupants.sees_all():
             return
         try:
-            decisions = pruning.decide(core, Policy(keep - 1, core.settings.grace))
+            decisions = pruning.decide(core, Policy(keep - 1, core.settings.grace), self._manifest)
             self._records = core.ground.records.all()
         except Damaged:
             return  # what a record that cannot be read names is not known
@@ -58,6 +59,13 @@ class Recycling:
             if (version := self._newest_of(tree, going)) is not None:
                 self._chosen[tree.name] = version
         self._held = pruning.take_leases(core, sorted(self._naming(self._chosen.values())))
+
+    def _manifest(self, version: Version) -> Manifest:
+        """Read once: retention asks for it before the version is looked at."""
+        key = (version.tree, version.id)
+        if key not in self._manifests:
+            self._manifests[key] = self._core.ground.records.manifest(version)
+        return self._manifests[key]
 
     def _newest_of(self, tree: Tree, going: set[ReleaseId]) -> Version | None:
         """The newest version of a tree that only releases which go name."""
@@ -87,6 +95,7 @@ class Recycling:
         """Gives the chosen versions that are just what was sealed this id, once the records that name them are gone;
         their manifests, by tree."""
         fit = {name: candidate for name, version in self._chosen.items() if (candidate := self._looked_at(version))}
+        self._manifests.clear()
         if not fit:
             return {}
         with self._core.switching(doing):
@@ -107,7 +116,7 @@ class Recycling:
         if not self._naming([version]) <= self._held.keys():
             return None
         try:
-            manifest = self._core.ground.records.manifest(version)
+            manifest = self._manifest(version)
         except TreeswapError:
             return None
         inodes = scan.as_sealed(self._core.layout.version(version), manifest)

@@ -37,10 +37,11 @@ def check_strays(
         )
 
 
-def strays_to_keep(core: Core, version: Version) -> list[str]:
+def strays_to_keep(core: Core, version: Version, manifest: Manifest) -> list[str]:
     """The strays for which a version is kept. What it has at a shared path is one, too, if somebody left it behind."""
     tree = core.trees.get(version.tree) or Tree(version.tree)
-    found = find_strays(core, {tree.name: version}, {tree.name: replace(tree, shared=())}).get(tree.name, [])
+    all_of_it = {tree.name: replace(tree, shared=())}
+    found = find_strays(core, {tree.name: version}, all_of_it, {tree.name: manifest}).get(tree.name, [])
     return [p for p in found if not sharing.is_shared(p, tree) or sharing.is_left(core, tree, version, p)]
 
 

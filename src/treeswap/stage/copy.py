@@ -36,8 +36,8 @@ def copy(source: Path, destination: Path, *, listener: Listener = silent) -> lis
     directory, tree, as_root = _Directory(source), Tree(source.name), _as_root()
     contents = Contents(directory, tree=tree.name, base=None, known=Cache(), as_root=as_root, listener=listener)
     contents.read(links={})
-    left_out = sorted(os.fsdecode(path) for path in contents.others)
-    contents.others.clear()
+    left_out = sorted(os.fsdecode(path) for path in contents.found.others)
+    contents.found.others.clear()
     contents.refuse()
     wanted = work(directory, contents, tree=tree, base=None, as_root=as_root, known=Cache())
     place(wanted, destination, now=_ANY_TIME, last_seal_ns=None, listener=listener)
@@ -60,7 +60,7 @@ def _copy_single(source: Path, destination: Path) -> None:
                     content.attributes,
                     atime_ns=content.status.st_atime_ns,
                     mtime_ns=content.status.st_mtime_ns,
-                    what=str(source),
+                    what=lambda: str(source),
                 )
             except BaseException:
                 os.unlink(new_name, dir_fd=target_dir)

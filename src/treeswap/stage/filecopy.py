@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 
 from treeswap import durable
 from treeswap.errors import Failed
@@ -17,9 +18,10 @@ _CLONE_FROM = 64 * 1024
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-def new_file(name: bytes, directory_fd: int) -> int:
-    """A descriptor of a new, empty file that nobody else may open yet."""
-    return os.open(name, _NEW, 0o600, dir_fd=directory_fd)
+def new_file(name: bytes, directory_fd: int, mode: int = 0o600) -> int:
+    """A descriptor of a new, empty file. Nobody else may open it yet, by its mode or because none may enter its
+    directory."""
+    return os.open(name, _NEW, mode & 0o777, dir_fd=directory_fd)
 
 
 def copy_file(source_fd: int, target_fd: int) -> tuple[int, Content]:
@@ -75,25 +77,30 @@ def file_entry(content: Content, origin: str, *, as_root: bool) -> Entry:
     )
 
 
-def dress(fd: int, entry: Entry, attributes: Attributes, *, atime_ns: int, mtime_ns: int, what: str) -> Entry:
+def dress(
+    fd: int, entry: Entry, attributes: Attributes, *, atime_ns: int, mtime_ns: int, what: Callable[[], str]
+) -> Entry:
     """Gives an open file or directory its owner, attributes, mode and times, in the order in which none undoes another.
 
-    The entry as it came out: some filesystems keep whole seconds only. `Failed` names it as `what`.
+    What it has already is not given to it again: each takes as long as making a small file does. The entry as it came
+    out: some filesystems keep whole seconds only. `Failed` names it as `what` says.
     """
-    if entry.uid is not None and entry.gid is not None:
-        os.fchown(fd, entry.uid, entry.gid)
     for name, value in attributes:
         try:
             os.setxattr(fd, name, value)
         except OSError as error:
             raise Failed(
-                f"{what} has the attribute {name}, which the filesystem of the new version does not take",
+                f"{what()} has the attribute {name}, which the filesystem of the new version does not take",
                 cause=words(error),
             ) from error
-    os.fchmod(fd, entry.mode)
     os.utime(fd, ns=(atime_ns, mtime_ns))
     status = os.fstat(fd)
-    mode = stat.S_IMODE(status.st_mode)
-    if mode != entry.mode:
-        raise Failed(f"{what} has mode {entry.mode:04o}, and its copy cannot be given more than {mode:04o}")
-    return entry._replace(mtime_ns=status.st_mtime_ns)
+    if entry.uid is not None and entry.gid is not None and (status.st_uid, status.st_gid) != (entry.uid, entry.gid):
+        os.fchown(fd, entry.uid, entry.gid)
+        status = os.fstat(fd)
+    if stat.S_IMODE(status.st_mode) != entry.mode:
+        os.fchmod(fd, entry.mode)
+        mode = stat.S_IMODE(os.fstat(fd).st_mode)
+        if mode != entry.mode:
+            raise Failed(f"{what()} has mode {entry.mode:04o}, and its copy cannot be given more than {mode:04o}")
+    return entry if status.st_mtime_ns == entry.mtime_ns else entry._replace(mtime_ns=status.st_mtime_ns)

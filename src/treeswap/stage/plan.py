@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from treeswap.cache import Cache, Learned, key_of
-from treeswap.manifest import Entry, Manifest, joined
+from treeswap.manifest import Entry, Manifest, entry_of, joined
 from treeswap.outcomes import FileCounts, Listener
 from treeswap.release import Tree
 from treeswap.scan import Source
 from treeswap.scan.survey import shared_links
 
-from .contents import Contents, Wanted
+from .contents import Contents
+from .wanted import Wanted
 
 _BLOCK = 4096
 
@@ -55,16 +56,29 @@ class TreeWork:
 
     def paths(self) -> set[bytes]:
         """The paths of everything that the new version has."""
-        inside = (
-            joined(path, name)
-            for path, wanted in self.wanted.items()
-            for name in (wanted.kept.entries() if wanted.kept else wanted.entries)
-        )
+        inside = (joined(path, name) for path, wanted in self.wanted.items() for name in wanted.names())
         return {*self.wanted, *inside}
 
-    def is_linked(self, path: bytes, entry: Entry, before: Entry | None) -> bool:
-        """Whether a file or symlink becomes a hard link of what the base has there."""
-        return self._may_link and path not in self.touched and is_same(entry, before) and not self.is_written(path)
+    def parts(self, path: bytes) -> tuple[dict[bytes, bytes], dict[bytes, tuple[Entry, Entry | None]]]:
+        """What is to be directly in a directory, by name: the base's lines of what is linked from it; and for each that
+        is made anew its entry and the base's."""
+        wanted = self.wanted[path]
+        stays = wanted.stays()
+        fresh = {name: (entry, wanted.was(name)) for name, entry in wanted.entries.items()}
+        if not self.links_all(path):
+            for name in list(stays):
+                if not self._links(joined(path, name)):
+                    entry = entry_of(stays.pop(name))
+                    fresh[name] = (entry, entry)
+        return stays, fresh
+
+    def links_all(self, path: bytes) -> bool:
+        """Whether all that stays as it is directly in a directory is linked."""
+        above = (one.rpartition(b"/")[0] for one in (*self.touched, *self.writable) if one)
+        return self._may_link and not self.is_written(path) and path not in above
+
+    def _links(self, path: bytes) -> bool:
+        return self._may_link and path not in self.touched and not self.is_written(path)
 
     @property
     def _may_link(self) -> bool:
@@ -81,22 +95,15 @@ class TreeWork:
     def weighed(self) -> TreeWork:
         """With what it takes counted."""
         before = self.base.manifest.directories if self.base else {}
-        touched_in = {path.rpartition(b"/")[0] for path in self.touched}
         linked = copied = needed = removed = 0
         for path, wanted in self.wanted.items():
-            needed += _BLOCK
-            if wanted.kept is not None and self._may_link and path not in touched_in and not self.writable:
-                linked += wanted.kept.files
-                continue
-            old = wanted.before if wanted.kept is None else wanted.kept.entries()
-            entries = wanted.entries if wanted.kept is None else old
-            for name, entry in entries.items():
-                if self.is_linked(joined(path, name), entry, old.get(name)):
-                    linked += 1
-                    continue
-                copied += 1
+            fresh = wanted.entries
+            if not self.links_all(path):
+                fresh = {name: entry for name, (entry, _) in self.parts(path)[1].items()}
+            linked += wanted.staying + len(wanted.entries) - len(fresh)
+            copied, needed, removed = copied + len(fresh), needed + _BLOCK, removed + wanted.gone
+            for name, entry in fresh.items():
                 needed += self.sparse.get(joined(path, name), entry.size // _BLOCK * _BLOCK + _BLOCK)
-            removed += len(old.keys() - entries.keys())
         removed += sum(there.files for path, there in before.items() if path not in self.wanted)
         counts = FileCounts(linked=linked, copied=copied, removed=removed)
         return replace(self, counts=counts, bytes_needed=needed, inodes_needed=copied + len(self.wanted))
@@ -131,6 +138,8 @@ def plan(
     cannot be read and all that is neither file, directory nor symlink.
     """
     manifest = base.manifest if base else None
+    # What cannot be linked is read anyway.
+    cache = cache if base is None or base.linkable else Cache(cache.key)
     contents = Contents(source, tree=tree.name, base=manifest, known=cache, as_root=as_root, listener=listener)
     contents.read(shared_links(tree.shared, shared_root))
     contents.refuse()
@@ -146,33 +155,19 @@ def work(source: Source, contents: Contents, *, tree: Tree, base: Base | None, a
     """What it takes to make a version with these contents."""
     touched = frozenset(os.fsencode(path) for path in tree.touch)
     before = base.manifest.directories if base else {}
-    unchanged = base is not None and not touched and contents.directories.keys() == before.keys()
-    for path, wanted in contents.directories.items():
+    unchanged = base is not None and not touched and contents.found.directories.keys() == before.keys()
+    for path, wanted in contents.found.directories.items():
         there = before.get(path)
-        if there is None or not is_same(wanted.entry, there.entry):
-            unchanged = False
-        if wanted.kept is not None:
-            continue
-        old = wanted.before
-        same = sum(is_same(entry, old.get(name)) for name, entry in wanted.entries.items())
-        if there is not None and same == len(wanted.entries) == len(old):
-            wanted.keep(there)
-        else:
-            unchanged = False
+        unchanged = unchanged and wanted.kept is not None and there is not None and wanted.entry.same_as(there.entry)
     return TreeWork(
         source=source,
         tree=tree,
         base=base,
         as_root=as_root,
-        wanted=contents.directories,
+        wanted=contents.found.directories,
         touched=touched,
         unchanged=unchanged,
-        sparse=contents.sparse,
+        sparse=contents.found.sparse,
         known=known,
-        learned=contents.learned,
+        learned=contents.found.learned,
     ).weighed()
-
-
-def is_same(entry: Entry, base: Entry | None) -> bool:
-    """Whether an entry is the same as the base's, as far as anything is known of it."""
-    return entry is base or (base is not None and entry.same_as(base) and not entry.undigested)

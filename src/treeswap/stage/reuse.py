@@ -37,10 +37,9 @@ class Reuse:
         if held is None:
             return
         wanted_below, held_below = below(work.wanted), below(self.held)
-        touched = {path.rpartition(b"/")[0] for path in work.touched} | work.touched
         for path in work.wanted:
             there = _as_held(work, path, self.held.get(path), times)
-            if there is not None and path not in touched and wanted_below[path] == held_below[path]:
+            if there is not None and wanted_below[path] == held_below[path]:
                 self.ready[path] = there
         entered = {b""}
         for path in work.wanted.keys() - self.ready.keys():
@@ -76,9 +75,9 @@ def below(paths: Collection[bytes] | Mapping[bytes, object]) -> defaultdict[byte
 
 def _as_held(work: TreeWork, path: bytes, held: Directory | None, times: Times) -> Directory | None:
     """The directory as it will stand in the new manifest, if what was held is just that."""
-    wanted, base = work.wanted[path], work.base
-    if held is None or wanted.kept is None or base is None or not base.linkable:
-        return None
+    wanted = work.wanted[path]
     kept = wanted.kept
+    if held is None or kept is None or path in work.touched or not work.links_all(path):
+        return None
     entry = wanted.entry._replace(mtime_ns=times.of_directory(wanted.entry.mtime_ns, kept.entry, touched=False))
     return kept._replace(entry=entry) if kept.lines == held.lines and entry[:8] == held.entry[:8] else None
