@@ -42,6 +42,43 @@ def configured(world: World) -> dict[str, str]:
     return {"TREESWAP_ENV": "production", "WHERE": str(world.root / "said")}
 
 
+SCATTERED = """
+deploy_to = "srv/site"
+
+[trees.apps]
+source = "b/apps"
+path = "srv/apps"
+shared = ["data/"]
+
+[trees.static]
+path = "srv/static"
+
+[trees.env]
+source = "b/env"
+
+[commands]
+build = [{ run = "cp a {static}", writes = ["static", "apps/made"] }]
+
+[processes.work]
+command = "{env}/work"
+"""
+
+
+def test_what_is_live_is_adopted_and_the_rest_comes_with_the_next_deploy(world: World) -> None:
+    for directory in ("srv/apps", "b/apps"):
+        world.tree(directory, {"a": "1"})
+    world.tree("b/env", {"work": "#!/bin/sh\nexec sleep 600\n"}).joinpath("work").chmod(0o755)
+    (world.root / "treeswap.toml").write_text(SCATTERED)
+    assert world.run("adopt", "-n", "--json").json["plan"]["changes"]
+    adopted = world.run("adopt", "--json").json
+    assert adopted["trees"] == {"apps": "kept"}
+    assert world.shows() == "1" and not (world.root / "srv/static").exists()
+    (world.root / "treeswap.toml").write_text(SCATTERED.partition("[processes")[0])
+    done = world.run("deploy", "--json").json
+    assert done["trees"] == dict.fromkeys(("apps", "static", "env"), "new")
+    assert world.shows("static") == "1" and (world.root / "srv/apps/data").is_dir()
+
+
 def test_a_deploy_from_the_configuration(world: World) -> None:
     env = configured(world)
     plan = world.run("deploy", "-n", "--json", env=env).json

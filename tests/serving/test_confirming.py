@@ -19,6 +19,19 @@ def test_the_front_door_says_which_release_is_served(served: Served) -> None:
     assert served.units() == {f"web 1 of {first}"}
 
 
+def test_behind_the_maintenance_page_a_release_is_confirmed_by_its_socket(served: Served) -> None:
+    with front_door(served) as url:
+        served.configure(more=f'confirm_url = "{url}"')
+        served.deploy("v1")
+        served.run("maintenance", "on")
+        told = served.deploy("v2")
+        assert f"confirmed: {served.site_root}/current/run/web.sock is answered by web 1 of {served.current}" in told
+        assert (served.site_root / "maintenance/page.html").exists()
+        served.run("maintenance", "off")
+        assert f"confirmed: {url} is answered by" in served.deploy("v3")
+    served.serves("v3")
+
+
 def test_a_front_door_that_names_no_release_only_answers(served: Served) -> None:
     with front_door(served, release=None) as url:
         served.configure(more=f'confirm_url = "{url}"')

@@ -204,6 +204,9 @@ def front_door(served: Served, **says: str | None) -> Iterator[str]:
 
     class Door(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if (served.site_root / "maintenance/page.html").exists():
+                self.send_error(503)
+                return
             connection = http.client.HTTPConnection("localhost")
             connection.sock = socket.socket(socket.AF_UNIX)
             with closing(connection):

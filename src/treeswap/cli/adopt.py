@@ -56,7 +56,7 @@ def command(
             raise UsageError("without DEST, treeswap.toml says what is shared and where the site is")
         config = session.config()
         site = session.configured_site(config)
-        request = config.without_sources().request(adopt=True, **flags)
+        request = config.without_sources().request(adopt=True, present_only=True, **flags)
     if dry_run:
         return summaries.planned(site.plan_adopt(request))
     outcome = session.deployed(site.adopt, request)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -255,6 +256,8 @@ class Site(Core):
         """Makes live directories public paths of the site, their content its current release."""
         from .deploying import Deploy
 
+        # What builds bring is not adopted, and what they write to is not made anew.
+        request = replace(request, build=False)
         with self.telling(), Deploy(self, request, "adopt") as deploy:
             deploy.check()
             return deploy.adopt_only() if deploy.adopts else deploy.nothing_to_do()
@@ -263,7 +266,7 @@ class Site(Core):
         from . import adopting
 
         with self.telling():
-            return adopting.plan_adopt(self, request)
+            return adopting.plan_adopt(self, replace(request, build=False))
 
     def unadopt(self, tree: str | None = None) -> Outcome:
         """Gives one tree, or all, back as plain directories; they leave the site."""

@@ -260,6 +260,8 @@ def _find_only_live(work: Work) -> None:
 
 
 def _check_sources_given(work: Work) -> None:
+    if work.request.present_only:
+        return
     adopting = {tree.name for tree in work.adopting}
     for name in work.request.trees:
         has_version = work.current is not None and name in work.current.versions

@@ -446,12 +446,13 @@ class Deploy:
 
     def outcome(self, *, changed: bool) -> Outcome:
         work = self._work
+        there = self._record.versions if self._record else work.site.trees
         return Outcome(
             changed=changed,
             release=self._record.id if self._record else self._before,
             previous=self._before if changed else None,
             switched_at=self._switched_at,
-            trees={name: "new" if name in work.new else "kept" for name in work.site.trees},
+            trees={name: "new" if name in work.new else "kept" for name in work.site.trees if name in there},
             files=self._counts,
             seconds=self._seconds,
             notes=tuple(self._notes),

@@ -29,7 +29,8 @@ class Request:
     `trees` defines every tree that the request names, with or without a source; the site's other trees stay as they
     are. `sources` says where a tree's new content comes from; a tree without one keeps its version. `adopt` and `add`
     are a person's consent to turn live directories into public paths, and to let new trees join a site with releases.
-    Without `build` no build command runs.
+    With `present_only` a tree of which there is nothing yet is left to a later deploy. Without `build` no build command
+    runs.
     """
 
     sources: Mapping[str, Path | Directory]
@@ -44,4 +45,5 @@ class Request:
     leave_strays: bool = False
     allow_gap: bool = False
     rehash: bool = False
+    present_only: bool = False
     build: bool = True

@@ -15,7 +15,7 @@ from treeswap.processes import ProcessManager, Running, Unit, asking, health
 from treeswap.processes.asking import Answer, NoAnswer
 from treeswap.release import Record
 
-from . import ending
+from . import ending, sign
 from .core import Core
 
 CONFIRM = 10.0
@@ -154,7 +154,8 @@ def confirm(core: Core, record: Record) -> str | None:
     while True:
         left = max(deadline - time.monotonic(), _POLL)
         try:
-            if core.settings.confirm_url is not None:
+            # While the maintenance page is up, nobody gets past the front door.
+            if core.settings.confirm_url is not None and sign.now(core) is None:
                 return _at_the_front_door(record, core.settings.confirm_url, left)
             return _through_current(core, record, left)
         except NotConfirmed as unseen:
