@@ -1,4 +1,4 @@
-# make demo    a site deployed and rolled back under readers, and a picture of it
+# make demo    a Django site deployed and rolled back under requests, and a picture of it
 # make test    everything that .ci/run runs: the checks, then the tests
 # make test-crash    more of what make test samples: kills, errors and power losses at so many points that two cores
 #                    need less than an hour. SEED=... takes others; SHARD=i/n (1/8, 2/8, ...) every n-th of all there

@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,18 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench import wait_for
+from treeswap.demo import front
 from treeswap.demo.example import STAMPS, location
-from treeswap.demo.story import STEPS
+from treeswap.demo.story import ADOPTION, FIRST, STEPS
 
+VERSIONS = [FIRST, *ADOPTION.versions, *(version for step in STEPS for version in step.versions)]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a demo runs: its working directory, and a TMPDIR with a name that wants quoting."""
+    """Where a demo runs: its working directory, and a TMPDIR, whose path has to be short."""
 
     here: Path
     temporary: Path
@@ -59,11 +63,19 @@ def _commands() -> Iterator[str]:
             continue
 
 
-def a_place(room: Path) -> Place:
-    here, temporary = room / "here", room / 'it\'s a "temporary" directory'
-    here.mkdir()
-    temporary.mkdir()
-    return Place(here, temporary)
+@contextmanager
+def a_place() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as room:
+        here, temporary = Path(room, "here"), Path(room, "a-b,c=d")
+        here.mkdir()
+        temporary.mkdir()
+        yield Place(here, temporary)
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with a_place() as made:
+        yield made
 
 
 @dataclass(frozen=True)
@@ -74,15 +86,21 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+def seen() -> Seen:
     """One demo, from beginning to end."""
-    place = a_place(tmp_path_factory.mktemp("demo"))
-    process = place.start("--json", "--pause", "0.2", "--readers", "2")
-    out, told = process.communicate()
-    assert process.returncode == 0, told
-    assert place.left_over(told) == []
-    assert [path.name for path in place.here.iterdir()] == ["demo.svg"]
-    return Seen(json.loads(out), told, ElementTree.parse(place.here / "demo.svg").getroot())
+    with a_place() as place:
+        process = place.start("--json", "--pause", "0.2", "--readers", "2", "--visitors", "3")
+        out, told = process.communicate()
+        assert process.returncode == 0, told
+        assert place.left_over(told) == []
+        assert [path.name for path in place.here.iterdir()] == ["demo.svg"]
+        return Seen(json.loads(out), told, ElementTree.parse(place.here / "demo.svg").getroot())
+
+
+def test_no_request_fails_and_no_answer_is_mixed(seen: Seen) -> None:
+    assert (seen.answer["errors"], seen.answer["mixed"]) == (0, 0)
+    assert seen.answer["requests"] > 1000
+    assert seen.answer["switches"] == len(VERSIONS) - 1
 
 
 def test_no_lookup_fails_and_no_pinned_pass_straddles(seen: Seen) -> None:
@@ -93,44 +111,51 @@ def test_no_lookup_fails_and_no_pinned_pass_straddles(seen: Seen) -> None:
     assert seen.answer["lookups"] == 3 * (seen.answer["passes"] + seen.answer["pinned_passes"])
 
 
-def test_it_shows_each_command_and_asks_for_the_page(seen: Seen) -> None:
+def test_it_shows_each_command(seen: Seen) -> None:
     typed = re.findall(r"^\$ treeswap (\w+)", seen.told, re.MULTILINE)
-    assert [verb for verb in typed if verb != "exec"] == [*(step.label.split()[0] for step in STEPS), "releases"]
-    pages = re.findall(r"the page says: code (\d), template (\d), static (\d)", seen.told)
-    assert pages == [(version,) * 3 for version in ("1", *(step.version for step in STEPS if step.asks))]
+    verbs = [verb for verb in typed if verb != "webserver"]
+    assert verbs == ["deploy", *(step.label.split()[0] for step in STEPS), "releases"]
+    assert ("webserver" in typed) == (front.program() is not None)
+    assert "is answered with 503" in seen.told
 
 
 def test_the_terminal_picture_has_a_line_for_each_reader(seen: Seen) -> None:
-    expected = "".join(["1", *(step.version for step in STEPS)])
+    expected = "".join(VERSIONS)
     for name in ("reader 1", "reader 2"):
         (line,) = re.findall(rf"^ *{name} ([\d|]+) *$", seen.told, re.MULTILINE)
         assert re.sub(r"(.)\1*", r"\1", line.replace("|", "")) == expected
     (line,) = re.findall(r"^ *pinned ([\d|.]+) *$", seen.told, re.MULTILINE)
     assert re.sub(r"(.)\1*", r"\1", line.replace("|", "").replace(".", "")) in (expected, expected[1:])
+    (line,) = re.findall(r"^ *requests ([\d|.]+) *$", seen.told, re.MULTILINE)
+    assert re.sub(r"(.)\1*", r"\1", line.replace("|", "").replace(".", "")) == expected[1:]
 
 
 def test_the_svg_has_the_switches_and_what_each_reader_saw(seen: Seen) -> None:
     marks = [line for line in seen.svg.iter(f"{SVG}line") if line.get("class") == "switch"]
     places = [float(mark.attrib["x1"]) for mark in marks]
-    assert len(places) == len(STEPS)
+    assert len(places) == len(VERSIONS) - 1
     assert places == sorted(places)
     titles = [title.text for title in seen.svg.iter(f"{SVG}title")]
     for name in ("reader 1", "reader 2"):
         saw = [title.rpartition(" ")[2] for title in titles if title and title.startswith(f"{name} saw version")]
-        assert saw == ["1", *(step.version for step in STEPS)]
+        assert saw == VERSIONS
+    drawn = [re.fullmatch(r"(\d+) requests were answered by version (\d)", title or "") for title in titles]
+    assert {found[2] for found in drawn if found} == set(VERSIONS[1:])
+    assert sum(int(found[1]) for found in drawn if found) == seen.answer["requests"]
     texts = [text.text for text in seen.svg.iter(f"{SVG}text")]
     assert f"{seen.answer['lookups']:,}" in texts
     assert any(text and text.startswith("From close up: ") for text in texts)
 
 
-@pytest.mark.parametrize("moment", ["treeswap copy --adopt", "treeswap rollback"])
+@pytest.mark.parametrize("moment", ["deploy --adopt", "webserver", "deploy\n"], ids=str.strip)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_nothing_is_left_when_a_signal_ends_it(tmp_path: Path, number: signal.Signals, moment: str) -> None:
-    place = a_place(tmp_path)
+def test_nothing_is_left_when_a_signal_ends_it(place: Place, number: signal.Signals, moment: str) -> None:
+    if front.program() is None and moment == "webserver":
+        pytest.skip("nginx is not installed")
     with place.start("--pause", "0.1", "--readers", "1") as process:
         assert process.stdout is not None
         told = ""
-        while f"$ {moment}" not in told:
+        while f"$ treeswap {moment}" not in told:
             line = process.stdout.readline()
             assert line, told
             told += line
@@ -144,26 +169,31 @@ def test_nothing_is_left_when_a_signal_ends_it(tmp_path: Path, number: signal.Si
     assert list(place.here.iterdir()) == []
 
 
-def test_no_reader_outlives_a_demo_that_is_killed(tmp_path: Path) -> None:
-    place = a_place(tmp_path)
+def test_no_reader_outlives_a_demo_that_is_killed(place: Place) -> None:
+    def readers() -> list[str]:
+        return [line for line in _commands() if "treeswap.demo.reader" in line and str(place.temporary) in line]
+
     with place.start("--pause", "60", "--readers", "1") as process:
-        assert process.stdout is not None
-        told = ""
-        while "the page says" not in told:
-            line = process.stdout.readline()
-            assert line, told
-            told += line
+        wait_for(lambda: len(readers()) == 2, "both readers run")
         process.kill()
+        assert process.stdout is not None
+        told = process.stdout.read()
     for left in re.findall(r"/dev/shm/treeswap-demo-\w+", told):
         shutil.rmtree(left, ignore_errors=True)
-    deadline = time.monotonic() + 60
-    while readers := [line for line in _commands() if str(place.temporary) in line]:
-        assert time.monotonic() < deadline, readers
-        time.sleep(0.05)
+    wait_for(lambda: readers() == [], "they have ended")
 
 
-def test_a_picture_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
-    place = a_place(tmp_path)
+def test_a_temporary_directory_without_room_for_a_socket_is_refused(place: Place, tmp_path: Path) -> None:
+    long = tmp_path / ("long" * 12)
+    long.mkdir()
+    with Place(place.here, long).start() as process:
+        _, told = process.communicate()
+    assert process.returncode == 2
+    assert "TMPDIR=/tmp treeswap demo" in told
+    assert list(long.iterdir()) == []
+
+
+def test_a_picture_that_cannot_be_written_is_refused_at_once(place: Place) -> None:
     with place.start("--svg", "no/such/directory.svg") as process:
         out, told = process.communicate()
     assert process.returncode == 2

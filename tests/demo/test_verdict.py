@@ -52,7 +52,7 @@ def reader(*paths: Path) -> Iterator[list[Track]]:
         yield tracks
         time.sleep(0.2)
         process.stdin.close()
-        tracks.append(Track.from_json(json.loads(process.stdout.read())))
+        tracks += [Track.from_json(track) for track in json.loads(process.stdout.read())]
 
 
 def judged(paths: list[Path], switch: Callable[[], None]) -> Verdict:
@@ -104,7 +104,8 @@ def test_an_empty_file_is_a_failed_lookup(room: Path) -> None:
     assert verdict.failed > 0
 
 
-PLAIN = Track("r", False, 30, 10, 0, (), (Stretch("1", 1.0, 4.9), Stretch("2", 5.1, 9.0)), (), ())
+PLAIN = Track("r", "path", 30, 10, 0, (), (Stretch("1", 1.0, 4.9), Stretch("2", 5.1, 9.0)), ())
+VISITOR = replace(PLAIN, kind="request", named={"20260101000000": "2"})
 MOVES = [Move("copy", "2", "20260101000000", 4.0, 6.0)]
 
 
@@ -137,8 +138,20 @@ def test_the_switch_lies_between_the_last_old_and_the_first_new_lookup() -> None
             id="back to the old one",
         ),
         pytest.param([replace(PLAIN, lookups=0, stretches=())], "saw nothing", id="nothing"),
-        pytest.param([PLAIN, replace(PLAIN, pinned=True, straddled=(5.0,))], "pinned passes", id="a pin that mixes"),
+        pytest.param([PLAIN, replace(PLAIN, kind="process", straddled=(5.0,))], "pinned passes", id="a pin that mixes"),
         pytest.param([replace(PLAIN, failed=1, failures=("OSError: gone",))], "OSError: gone", id="a failed lookup"),
+        pytest.param([replace(VISITOR, failed=1)], "1 requests failed", id="a failed request"),
+        pytest.param([replace(VISITOR, mixed=1)], "more than one release", id="a mixed answer"),
+        pytest.param(
+            [replace(VISITOR, stretches=(*VISITOR.stretches, Stretch("1", 9.1, 9.2)))],
+            "while another was served",
+            id="an answer of the old one later",
+        ),
+        pytest.param(
+            [replace(VISITOR, named={"20260101000000": "1"})],
+            "version 1 under the name of release 20260101000000",
+            id="a name of another",
+        ),
     ],
 )
 def test_what_must_not_be_is_told(tracks: list[Track], complaint: str) -> None:

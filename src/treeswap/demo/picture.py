@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 from statistics import median
 
-from .tracks import Look, Track
+from .tracks import SLICE, Look, Track
 from .verdict import Switch, Verdict
 
 # Told apart by lightness as well as by hue, for eyes and printers that see no hues.
-COLOURS = {"1": "#6e7686", "2": "#1f6fd6", "3": "#dd8f06", "4": "#12876f", "5": "#c2478f", "6": "#6b4fbb"}
+COLOURS = {
+    "0": "#6e7686",
+    "1": "#4aa3c7",
+    "2": "#1f6fd6",
+    "3": "#dd8f06",
+    "4": "#12876f",
+    "5": "#c62f2f",
+    "6": "#6b4fbb",
+    "7": "#8a6a3b",
+    "8": "#4c8c2b",
+    "9": "#c2478f",
+}
 
 EXPLANATION = (
-    "Each lookup leads into one whole release, and all trees change at one instant. A pass that begins before that"
+    "Each answer is of one release: HTML, code and static file, and the release that X-Release names. A visit that asks"
+    " for a page before a switch and for its static file after it sees two releases, one after the other. In the files,"
+    " each lookup leads into one whole release, and all trees change at one instant. A pass that begins before that"
     " instant and ends after it sees two releases, one after the other: this is what the level “path” allows. A pinned"
     " pass holds its release from beginning to end, by Site.pin(), and sees one. Out of order would be a lookup that"
     " still saw the old release when another reader had seen the new one."
@@ -54,21 +68,51 @@ class Picture:
         places = f"{len(self.trees)} places" + (f" on {self.filesystems} filesystems" if self.filesystems > 1 else "")
         return (
             f"A Django site in {places}, switched {len(self.verdict.switches)} times in {self.seconds:.0f} seconds,"
-            f" while {len(self.tracks)} processes read all of it as fast as they could"
+            f" under {self.requests_per_second:.0f} requests a second, its files read by {len(self.readers)} processes"
         )
 
     @property
+    def readers(self) -> tuple[Track, ...]:
+        return tuple(track for track in self.tracks if track.kind != "request")
+
+    @property
+    def visitors(self) -> tuple[Track, ...]:
+        return tuple(track for track in self.tracks if track.kind == "request")
+
+    @property
+    def requests_per_second(self) -> float:
+        """From the first request to the last."""
+        slices = [count.slice for track in self.visitors for count in track.counts]
+        return self.verdict.requests / ((max(slices) + 1 - min(slices)) * SLICE) if slices else 0.0
+
+    @property
+    def requests(self) -> Mapping[int, Mapping[str, int]]:
+        """How many requests were answered with which version, by slice of time."""
+        found: dict[int, Counter[str]] = {}
+        for count in (count for track in self.visitors for count in track.counts):
+            found.setdefault(count.slice, Counter())[count.version] += count.requests
+        return found
+
+    @property
     def figures(self) -> tuple[tuple[Figure, ...], ...]:
-        """The counts, in three groups: of lookups, of passes, and of passes that held their release."""
+        """The counts, in four groups: of requests, of lookups, of passes, and of passes that held their release."""
         verdict = self.verdict
         return (
+            (
+                Figure(verdict.requests, "requests", "requests"),
+                Figure(verdict.errors, "errors", "errors", must_be_nought=True),
+                Figure(verdict.mixed, "mixed", "mixed answers", must_be_nought=True),
+                Figure(round(self.requests_per_second), "requests_per_second", "requests a second"),
+                Figure(verdict.visits, "visits", "visits: a page, and a static file"),
+                Figure(verdict.visits_straddled, "visits_straddled", "straddled a switch"),
+            ),
             (
                 Figure(verdict.lookups, "lookups", "lookups"),
                 Figure(verdict.failed, "failed", "failed", must_be_nought=True),
                 Figure(verdict.out_of_order, "out_of_order", "out of order", must_be_nought=True),
             ),
             (
-                Figure(verdict.passes, "passes", "passes through all trees"),
+                Figure(verdict.passes, "passes", "passes"),
                 Figure(verdict.straddled, "straddled", "straddled a switch"),
             ),
             (
@@ -105,7 +149,7 @@ def _caught(picture: Picture, switch: Switch) -> CloseUp | None:
     near = [
         (track, change)
         for track in picture.tracks
-        if not track.pinned
+        if track.kind == "path"
         for change in track.changes
         if change[0].began < switch.at < change[-1].began
     ]

@@ -2,7 +2,7 @@
 that makes each pass under `Site.pin()`.
 
 It says `ready`, reads until its standard input ends (so that it never outlives who started it, however that dies), then
-tells its `Track` as one line of JSON.
+tells its `Track` as JSON, in a list.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from pathlib import Path
 
 from treeswap.errors import NotASite, TreeswapError
 
-from .tracks import Look, Stretch, Track
+from .tracks import Kind, Look, Stretch, Track
 
 _CLOSE = 48  # lookups that are kept before a change of version, and after it
 _PASSES_BETWEEN_QUESTIONS = 64  # whether to stop is asked so rarely that asking costs nothing
+_REST = 0.003
+"""Seconds between two questions whether to stop: two processors have more to do than this."""
 _VERSION = re.compile(rb"[0-9]+")
 
 Files = Sequence[str]
@@ -33,18 +35,20 @@ Opened = Callable[[], AbstractContextManager[Files]]
 
 def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us, who then closes our input
-    os.nice(5)  # readers take all the time that is left, and the commands stay as quick as without them
+    os.nice(19)  # commands, processes and visitors come first
     pinned = arguments[0] == "--pin"
     name, *rest = arguments[pinned:]
     trees = list(zip(rest[::2], rest[1::2], strict=True))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    track = read(name, pinned=pinned, opened=_pins(trees) if pinned else _public(trees), stop=_input_ended)
-    json.dump(track.to_json(), sys.stdout)
+    track = read(
+        name, "process" if pinned else "path", opened=_pins(trees) if pinned else _public(trees), stop=_input_ended
+    )
+    json.dump([track.to_json()], sys.stdout)
 
 
 def _input_ended() -> bool:
-    return bool(select.select([sys.stdin], [], [], 0)[0])
+    return bool(select.select([sys.stdin], [], [], _REST)[0])
 
 
 def _public(trees: list[tuple[str, str]]) -> Opened:
@@ -81,7 +85,7 @@ def _pins(trees: list[tuple[str, str]]) -> Opened:
     return opened
 
 
-def read(name: str, *, pinned: bool, opened: Opened, stop: Callable[[], bool]) -> Track:
+def read(name: str, kind: Kind, *, opened: Opened, stop: Callable[[], bool]) -> Track:
     """Passes through all files until `stop`. This is the hot loop: what is not needed for the picture is not kept."""
     clock = time.monotonic
     seen = ""
@@ -123,7 +127,7 @@ def read(name: str, *, pinned: bool, opened: Opened, stop: Callable[[], bool]) -
     if seen:
         stretches.append(Stretch(seen, first_ended, last_began))
     return Track(
-        name, pinned, lookups, passes, failed, tuple(failures), tuple(stretches), tuple(straddled), tuple(changes)
+        name, kind, lookups, passes, failed, tuple(failures), tuple(stretches), tuple(straddled), tuple(changes)
     )
 
 

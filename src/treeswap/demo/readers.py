@@ -1,4 +1,4 @@
-"""Starting reader processes, and collecting what they saw."""
+"""Starting processes that read or visit, and collecting what they saw."""
 
 from __future__ import annotations
 
@@ -18,18 +18,28 @@ from .tracks import Track
 def reading(places: Sequence[Place], count: int) -> Iterator[list[Track]]:
     """While the block runs, `count` processes read the public paths, and one more reads pinned releases. The list is
     filled when the block has ended; whatever happens, no reader outlives it."""
-    tracks: list[Track] = []
     files = [word for place in places for word in (str(place.live), place.stamp)]
-    names = [["--pin", "pinned"], *([f"reader {number}"] for number in range(1, count + 1))]
+    names = [*([f"reader {number}"] for number in range(1, count + 1)), ["--pin", "pinned"]]
+    with _running([["treeswap.demo.reader", *name, *files] for name in names]) as tracks:
+        yield tracks
+
+
+@contextmanager
+def visiting(address: str, count: int) -> Iterator[list[Track]]:
+    """The same with so many visitors, see `visitor`."""
+    with _running([["treeswap.demo.visitor", str(count), address]]) as tracks:
+        yield tracks
+
+
+@contextmanager
+def _running(modules: Sequence[Sequence[str]]) -> Iterator[list[Track]]:
+    tracks: list[Track] = []
     processes: list[subprocess.Popen[str]] = []
     try:
-        for name in names:
+        for words in modules:
             processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "treeswap.demo.reader", *name, *files],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
+                    [sys.executable, "-m", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
                 )
             )
         for process in processes:
@@ -37,7 +47,8 @@ def reading(places: Sequence[Place], count: int) -> Iterator[list[Track]]:
             if process.stdout.readline() != "ready\n":
                 raise Failed("a reader did not start")
         yield tracks
-        tracks += [_track(process) for process in [*processes[1:], processes[0]]]
+        for process in processes:
+            tracks += _tracks(process)
     finally:
         for process in processes:
             process.kill()
@@ -47,12 +58,12 @@ def reading(places: Sequence[Place], count: int) -> Iterator[list[Track]]:
                     stream.close()
 
 
-def _track(process: subprocess.Popen[str]) -> Track:
-    """What a reader tells when its input ends."""
+def _tracks(process: subprocess.Popen[str]) -> list[Track]:
+    """What it tells when its input ends."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.close()
     told = process.stdout.read()
     if process.wait() != 0:
         raise Failed(f"a reader ended with {process.returncode}")
-    return Track.from_json(json.loads(told))
+    return [Track.from_json(track) for track in json.loads(told)]

@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,16 @@ from rich.text import Text
 
 from treeswap.errors import Failed
 
-PYTHON = Path(sys.executable).name
-"""What this interpreter is called in its own directory, which comes first in PATH here."""
-
 
 class Shell:
-    """Stands in one directory. `treeswap` and PYTHON are this very program and its interpreter."""
+    """Stands in one directory. `treeswap` is this very program."""
 
-    def __init__(self, console: Console, directory: Path, variables: Mapping[str, str]) -> None:
+    def __init__(self, console: Console, directory: Path) -> None:
         self._console = console
         self._directory = directory
         theirs = {key: value for key, value in os.environ.items() if not key.startswith("TREESWAP_")}
-        beside = Path(sys.executable).parent
         self._variables = {
             **theirs,
-            **variables,
-            "PATH": f"{beside}{os.pathsep}{theirs.get('PATH', os.defpath)}",
             "NO_COLOR": "1",
             "COLUMNS": str(console.width - 2),
         }
@@ -39,17 +33,21 @@ class Shell:
     def say(self, sentence: str) -> None:
         self._console.print(Text(f"\n{sentence}", style="bold"), soft_wrap=True)
 
-    def export(self, name: str, value: str) -> None:
-        self._variables[name] = value
-        self._type(f"export {name}={shlex.quote(value)}")
-
-    def run(self, *command: str) -> None:
-        """Runs it and shows what it says. `Failed` if it fails."""
+    def run(self, *command: str, exits: int = 0) -> None:
+        """Runs it and shows what it says. `Failed` if it ends otherwise than with `exits`."""
         result = self._call(command, merged=True)
         for line in result.stdout.splitlines():
             self._console.print(Text("  " + line, style="dim"), soft_wrap=True)
-        if result.returncode:
+        if result.returncode != exits:
             raise Failed(f"{shlex.join(command)} ended with {result.returncode}", cause=result.stdout.strip() or None)
+
+    def kept(self, *command: str, file: str) -> str:
+        """What it prints, which is shown to go to a file. `Failed` if it fails."""
+        self._type(f"{shlex.join(command)} > {shlex.quote(file)}")
+        result = self._call(command, merged=False)
+        if result.returncode:
+            raise Failed(f"{shlex.join(command)} ended with {result.returncode}", cause=result.stderr.strip() or None)
+        return result.stdout
 
     def answer(self, *command: str) -> dict[str, Any]:
         """What `treeswap … --json` answers; not shown."""
@@ -64,7 +62,7 @@ class Shell:
 
     def _call(self, command: Sequence[str], *, merged: bool) -> subprocess.CompletedProcess[str]:
         """Ends the command, and waits for it, if something ends us meanwhile."""
-        own = {"treeswap": [sys.executable, "-m", "treeswap"], PYTHON: [sys.executable]}
+        own = {"treeswap": [sys.executable, "-m", "treeswap"]}
         with subprocess.Popen(
             [*own.get(command[0], [command[0]]), *command[1:]],
             cwd=self._directory,

@@ -1,19 +1,24 @@
-"""The picture as an SVG file: the counts, a time line for each reader, and one switch from close up."""
+"""The picture as an SVG file: the counts, the requests by release, a time line for each reader, and one switch from
+close up."""
 
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
 from .picture import COLOURS, EXPLANATION, CloseUp, Figure, Picture, close_up
-from .tracks import Look, Track
+from .tracks import SLICE, Look, Track
 
 _WIDTH = 1240
 _LEFT, _RIGHT = 150, 1200  # where time begins and ends
 _ROW, _GAP = 30, 9
 _LANE = 20
+_RELEASES = 5  # in a line
+_HEIGHT = 120  # of the requests
+_COLUMN = 5  # slices of time in a column of them
 _INK, _SOFT, _LINE, _PAPER, _PANEL = "#1c2430", "#667085", "#d5dae2", "#f4f5f8", "#ffffff"
 _GOOD, _BAD = "#12876f", "#c62f2f"
 _FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
@@ -23,7 +28,7 @@ def draw(picture: Picture) -> str:
     """The whole file."""
     body: list[str] = []
     y = 0
-    for part in (_head, _figures, _time_line, _releases, _close_up, _foot):
+    for part in (_head, _figures, _requests, _time_line, _releases, _close_up, _foot):
         lines, height = part(picture, y)
         body += lines
         y += height
@@ -54,22 +59,31 @@ def _head(picture: Picture, y: int) -> Drawn:
 
 
 def _figures(picture: Picture, y: int) -> Drawn:
-    """The counts as tiles; what must be nought is green when it is, and red when it is not."""
+    """The counts as tiles, those of requests above the others."""
     lines: list[str] = []
-    tiles = [[_column(figure) for figure in tile] for tile in picture.figures]
-    spare = (_WIDTH - 80 - 12 * (len(tiles) - 1) - sum(width for tile in tiles for _, width in tile)) / len(tiles)
+    top = y
+    for tiles in (picture.figures[:1], picture.figures[1:]):
+        lines += _tiles(tiles, top)
+        top += 82 + 12
+    return lines, top - y + 10
+
+
+def _tiles(tiles: Sequence[tuple[Figure, ...]], y: int) -> Iterator[str]:
+    """What must be nought is green when it is, and red when it is not."""
+    columns = [[_column(figure) for figure in tile] for tile in tiles]
+    spare = (_WIDTH - 80 - 12 * (len(tiles) - 1) - sum(width for tile in columns for _, width in tile)) / len(tiles)
     left = 40.0
-    for tile in tiles:
-        x = left + spare / 2 + 12
+    for tile in columns:
+        right = left + spare + sum(width for _, width in tile)
+        yield _box(left, y, right - left, 82, _PANEL, stroke=_LINE)
+        between = spare / len(tile)
+        x = left + between / 2 + 12
         for figure, width in tile:
             fill = _INK if not figure.must_be_nought else _BAD if figure.count else _GOOD
-            lines.append(_text(x, y + 42, f"{figure.count:,}", size=25, weight=700, fill=fill))
-            lines.append(_text(x, y + 63, figure.what, size=12, fill=_SOFT))
-            x += width
-        right = x + spare / 2 - 12
-        lines.insert(0, _box(left, y, right - left, 82, _PANEL, stroke=_LINE))
+            yield _text(x, y + 42, f"{figure.count:,}", size=25, weight=700, fill=fill)
+            yield _text(x, y + 63, figure.what, size=12, fill=_SOFT)
+            x += width + between
         left = right + 12
-    return lines, 82 + 22
 
 
 def _column(figure: Figure) -> tuple[Figure, float]:
@@ -77,23 +91,56 @@ def _column(figure: Figure) -> tuple[Figure, float]:
     return figure, max(16.5 * len(f"{figure.count:,}"), 6.9 * len(figure.what)) + 24
 
 
+def _requests(picture: Picture, y: int) -> Drawn:
+    """Requests a second over time, each release's share in its colour; above them what was done when."""
+    top, bottom = y + 58, y + 58 + _HEIGHT
+    at = _scale(picture)
+    width = _COLUMN * SLICE
+    columns: dict[int, Counter[str]] = {}
+    for number, answered in picture.requests.items():
+        columns.setdefault(number // _COLUMN, Counter()).update(answered)
+    most = max((sum(column.values()) for column in columns.values()), default=1)
+    lines = [
+        _box(40, y, _WIDTH - 80, bottom + 14 - y, _PANEL, stroke=_LINE),
+        _text(_LEFT - 14, top + 10, f"{most / width:,.0f} / s", size=12, fill=_SOFT, anchor="end"),
+        _text(_LEFT - 14, bottom - 40, "requests", size=13, anchor="end"),
+    ]
+    order = {version: number for number, version in enumerate(picture.releases)}
+    for number, column in sorted(columns.items()):
+        left, right = max(at(number * width), _LEFT), min(at((number + 1) * width), _RIGHT - 20)
+        floor = float(bottom)
+        for version in sorted(column, key=lambda version: order.get(version, -1)):
+            height = column[version] / most * _HEIGHT
+            floor -= height
+            what = f"{column[version]} requests were answered by version {version}"
+            lines.append(_box(left, floor, right - left, height, _colour(version), radius=0, title=what))
+    for number, switch in enumerate(picture.verdict.switches):
+        x = at(switch.at)
+        lines.append(
+            f'<line class="move" x1="{x:.1f}" y1="{top - 8}" x2="{x:.1f}" y2="{bottom}" stroke="{_INK}"'
+            ' stroke-width="1" stroke-dasharray="3 3"/>'
+        )
+        lines.append(_text(x, y + 22 + 17 * (number % 2), switch.move.label, size=12, weight=600, anchor="middle"))
+    return lines, bottom + 14 - y + 14
+
+
+def _scale(picture: Picture) -> Scale:
+    return lambda moment: _LEFT + (moment - picture.began) / picture.seconds * (_RIGHT - 20 - _LEFT)
+
+
 def _time_line(picture: Picture, y: int) -> Drawn:
-    top = y + 58
-    bottom = top + len(picture.tracks) * (_ROW + _GAP)
+    top = y + 20
+    bottom = top + len(picture.readers) * (_ROW + _GAP)
     lines = [_box(40, y, _WIDTH - 80, bottom + 34 - y, _PANEL, stroke=_LINE)]
-
-    def at(moment: float) -> float:
-        return _LEFT + (moment - picture.began) / picture.seconds * (_RIGHT - 20 - _LEFT)
-
-    for number, track in enumerate(picture.tracks):
+    at = _scale(picture)
+    for number, track in enumerate(picture.readers):
         lines += _row(picture, track, top + number * (_ROW + _GAP), at)
     for switch in picture.verdict.switches:
         x = at(switch.at)
         lines.append(
-            f'<line class="switch" x1="{x:.1f}" y1="{y + 36}" x2="{x:.1f}" y2="{bottom - _GAP + 5}" stroke="{_INK}"'
+            f'<line class="switch" x1="{x:.1f}" y1="{y + 12}" x2="{x:.1f}" y2="{bottom - _GAP + 5}" stroke="{_INK}"'
             ' stroke-width="1.4" stroke-dasharray="3 3"/>'
         )
-        lines.append(_text(x, y + 28, switch.move.label, size=13, weight=600, anchor="middle"))
     step = next(step for step in (1, 2, 5, 10, 20, 60, 600) if picture.seconds / step <= 15)
     for second in range(0, int(picture.seconds) + 1, step):
         label = f"{second} s" if second else "0"
@@ -123,7 +170,9 @@ def _row(picture: Picture, track: Track, y: int, at: Scale) -> Iterator[str]:
 def _releases(picture: Picture, y: int) -> Drawn:
     """Which colour is which release, and what the marks mean."""
     lines, x = [], 40
-    for version, release in picture.releases.items():
+    for number, (version, release) in enumerate(picture.releases.items()):
+        if number and number % _RELEASES == 0:
+            x, y = 40, y + 28
         lines.append(_box(x, y, 20, 20, _colour(version), radius=3))
         lines.append(_text(x + 10, y + 15, version, size=12, weight=700, fill="#fff", anchor="middle"))
         lines.append(_text(x + 27, y + 15, release, size=12, fill=_SOFT))
@@ -132,7 +181,7 @@ def _releases(picture: Picture, y: int) -> Drawn:
         f'<path d="M{x + 10} {y + 4}l5 6l-5 6l-5-6Z" fill="#fff" stroke="{_INK}" stroke-width="1.4"/>'
         + _text(x + 24, y + 15, "a pass that straddled the switch", size=12, fill=_SOFT)
     )
-    return lines, 44
+    return lines, 44 + 28 * ((len(picture.releases) - 1) // _RELEASES)
 
 
 def _close_up(picture: Picture, y: int) -> Drawn:

@@ -1,7 +1,9 @@
-"""The picture as text: a line of cells for each reader, with colours where the terminal has them."""
+"""The picture as text: a line of cells for the requests and for each reader, with colours where there are any."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 
 from rich.columns import Columns
@@ -11,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .picture import COLOURS, EXPLANATION, Picture
-from .tracks import Track
+from .tracks import SLICE, Track
 
 _LABEL = 12
 
@@ -23,8 +25,10 @@ def show(picture: Picture, console: Console) -> None:
     console.print()
     console.print(_labels(picture, width), no_wrap=True, overflow="crop")
     console.print(_marks(picture, width), no_wrap=True, overflow="crop")
-    for track in picture.tracks:
-        console.print(Text(f"{track.name:>{_LABEL - 1}} ") + _cells(picture, track, width, coloured), no_wrap=True)
+    rows = [("requests", lambda begin, end: _answered(picture, begin, end))]
+    rows += [(track.name, partial(_seen, track)) for track in picture.readers]
+    for name, seen in rows:
+        console.print(Text(f"{name:>{_LABEL - 1}} ") + _cells(picture, seen, width, coloured), no_wrap=True)
     console.print(_axis(picture, width), style="dim", no_wrap=True, overflow="crop")
     console.print(Padding(_legend(picture, coloured), (0, 0, 0, _LABEL)))
     console.print()
@@ -51,11 +55,11 @@ def _marks(picture: Picture, width: int) -> str:
     return " " * _LABEL + "".join("↓" if column in columns else " " for column in range(width))
 
 
-def _cells(picture: Picture, track: Track, width: int, coloured: bool) -> Text:
-    """What the reader saw in each slice of time; with colours, each run of cells says its version once."""
+def _cells(picture: Picture, sees: Callable[[float, float], list[str]], width: int, coloured: bool) -> Text:
+    """What was seen in each slice of time; with colours, each run of cells says its version once."""
     line = Text()
     slice_ = picture.seconds / width
-    seen = [_seen(track, begin, begin + slice_) for begin in (picture.began + slice_ * n for n in range(width))]
+    seen = [sees(begin, begin + slice_) for begin in (picture.began + slice_ * n for n in range(width))]
     for versions, cells in groupby(seen):
         length = len(list(cells))
         if not coloured:
@@ -75,6 +79,17 @@ def _seen(track: Track, begin: float, end: float) -> list[str]:
         for stretch, until in zip(track.stretches, ends, strict=True)
         if stretch.first_ended < end and until > begin
     ]
+
+
+def _answered(picture: Picture, begin: float, end: float) -> list[str]:
+    """The versions of the answers that came meanwhile, at most two: the first and the last."""
+    slices = picture.requests
+    found = [
+        version for number in range(round(begin / SLICE), round(end / SLICE)) for version in slices.get(number, ())
+    ]
+    return (
+        list(dict.fromkeys(found))[:1] + list(dict.fromkeys(reversed(found)))[:1] if len(set(found)) > 1 else found[:1]
+    )
 
 
 def _axis(picture: Picture, width: int) -> str:

@@ -1,10 +1,13 @@
-"""What one reader saw: few numbers for millions of lookups."""
+"""What one reader or visitor saw: few numbers for millions of lookups."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["path", "process", "request"]
+"""Which of the levels of consistency it goes by: the public paths, pinned releases, or requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +30,41 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """So many requests ended in this slice of time (its number since the clock began) with an answer of this
+    version."""
+
+    slice: int
+    version: str
+    requests: int
+
+
+SLICE = 0.1
+"""Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
-    """All that one reader saw. A pass is one lookup in each tree, one after the other; `straddled` has the times of
-    those that saw more than one version. `changes` has, for each change of version, the lookups around it."""
+    """All that one reader saw, or one visitor, whose lookups are requests.
+
+    A pass is one lookup in each tree, of a visitor a page and a static file, one after the other; `straddled` has the
+    times of those that saw more than one version. `changes` has, for each change of version, the lookups around it. Of
+    a visitor, `mixed` counts the answers of which not all was of one release, `named` has the version that came under
+    each release's name, and `counts` when what was answered.
+    """
 
     name: str
-    pinned: bool
+    kind: Kind
     lookups: int
     passes: int
     failed: int
     failures: tuple[str, ...]
     stretches: tuple[Stretch, ...]
     straddled: tuple[float, ...]
-    changes: tuple[tuple[Look, ...], ...]
+    changes: tuple[tuple[Look, ...], ...] = ()
+    mixed: int = 0
+    named: Mapping[str, str] = field(default_factory=dict)
+    counts: tuple[Count, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,7 +73,7 @@ class Track:
     def from_json(cls, data: Mapping[str, Any]) -> Track:
         return cls(
             name=data["name"],
-            pinned=data["pinned"],
+            kind=data["kind"],
             lookups=data["lookups"],
             passes=data["passes"],
             failed=data["failed"],
@@ -56,4 +81,7 @@ class Track:
             stretches=tuple(Stretch(**stretch) for stretch in data["stretches"]),
             straddled=tuple(data["straddled"]),
             changes=tuple(tuple(Look(**look) for look in change) for change in data["changes"]),
+            mixed=data["mixed"],
+            named=data["named"],
+            counts=tuple(Count(**count) for count in data["counts"]),
         )

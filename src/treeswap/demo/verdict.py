@@ -1,13 +1,13 @@
-"""What all readers saw, held against what was done when.
+"""What all readers and visitors saw, held against what was done when.
 
-Beside the failed lookups this counts those that were out of order: a reader that saw a version while it could not have
-been served, or that still saw the old one when another reader had already seen the new one. With one rename for all
-trees there is no such lookup.
+Beside the failed lookups and requests this counts those that were out of order: a reader that saw a version while it
+could not have been served, or that still saw the old one when another reader had already seen the new one. With one
+rename for all trees there is no such lookup.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -36,7 +36,14 @@ class Switch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """What begins with `pinned_` is of pinned readers, and what concerns requests and visits of visitors."""
+
     switches: tuple[Switch, ...]
+    requests: int
+    errors: int
+    mixed: int
+    visits: int
+    visits_straddled: int
     lookups: int
     passes: int
     failed: int
@@ -52,10 +59,12 @@ class Verdict:
 
 
 def judge(tracks: Sequence[Track], first_version: str, moves: Sequence[Move]) -> Verdict:
-    """`lookups` and `failed` count those of all readers, the other counts tell pinned readers from the others."""
-    public = [track for track in tracks if not track.pinned]
-    pinned = [track for track in tracks if track.pinned]
-    out_of_order, sights = _sights(public, first_version, moves)
+    """`lookups` and `failed` count those of all readers, `out_of_order` what readers of public paths and visitors
+    saw."""
+    public = [track for track in tracks if track.kind == "path"]
+    pinned = [track for track in tracks if track.kind == "process"]
+    visitors = [track for track in tracks if track.kind == "request"]
+    out_of_order, sights = _sights([*public, *visitors], first_version, moves)
     switches = []
     for number, move in enumerate(moves, start=1):
         old_until = max((s.last_began for s in sights if s.serving < number), default=-inf)
@@ -66,15 +75,21 @@ def judge(tracks: Sequence[Track], first_version: str, moves: Sequence[Move]) ->
 
     verdict = Verdict(
         switches=tuple(switches),
-        lookups=sum(track.lookups for track in tracks),
+        requests=sum(track.lookups for track in visitors),
+        errors=sum(track.failed for track in visitors),
+        mixed=sum(track.mixed for track in visitors),
+        visits=sum(track.passes for track in visitors),
+        visits_straddled=sum(len(track.straddled) for track in visitors),
+        lookups=sum(track.lookups for track in [*public, *pinned]),
         passes=sum(track.passes for track in public),
-        failed=sum(track.failed for track in tracks),
+        failed=sum(track.failed for track in [*public, *pinned]),
         straddled=sum(len(track.straddled) for track in public),
         out_of_order=out_of_order,
         pinned_passes=sum(track.passes for track in pinned),
         pinned_straddled=sum(len(track.straddled) for track in pinned),
     )
-    return replace(verdict, complaints=tuple(_complaints(verdict, tracks)))
+    releases = {move.release: move.version for move in moves}
+    return replace(verdict, complaints=(*_complaints(verdict, tracks), *_strangers(visitors, releases)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +128,10 @@ def _sights(tracks: Sequence[Track], first_version: str, moves: Sequence[Move]) 
 
 
 def _complaints(verdict: Verdict, tracks: Sequence[Track]) -> Iterator[str]:
+    if verdict.errors:
+        yield f"{verdict.errors} requests failed"
+    if verdict.mixed:
+        yield f"{verdict.mixed} answers were of more than one release"
     if verdict.failed:
         yield f"{verdict.failed} lookups failed"
     for track in tracks:
@@ -123,3 +142,11 @@ def _complaints(verdict: Verdict, tracks: Sequence[Track]) -> Iterator[str]:
         yield f"{verdict.out_of_order} times a release was seen while another was served"
     if verdict.pinned_straddled:
         yield f"{verdict.pinned_straddled} pinned passes saw two releases"
+
+
+def _strangers(visitors: Sequence[Track], releases: Mapping[str, str]) -> Iterator[str]:
+    """Answers under a release's name that are not its."""
+    for track in visitors:
+        for release, version in track.named.items():
+            if releases.get(release) != version:
+                yield f"{track.name} saw version {version} under the name of release {release}"

@@ -14,6 +14,11 @@ def today(request: HttpRequest) -> HttpResponse:
     return render(request, "bakery/today.html", {"breads": TODAY, "code": VERSION, "static": static_version()})
 
 
+def up(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    """Asked before a release is switched to, and after it: it is well."""
+    return HttpResponse("up\n", content_type="text/plain")
+
+
 def static_version() -> str:
     path = finders.find("version.txt")
     return Path(path).read_text().strip() if path else "none"

@@ -2,7 +2,7 @@
 
 The apps and the static files are found, in this order:
 
-- beside these settings in the release that the program was started with (`treeswap exec` sets TREESWAP_RELEASE): what
+- beside these settings in the release that the program was started with (treeswap sets TREESWAP_RELEASE for it): what
   was deployed together is used together, whatever is deployed later;
 - where MYSITE_APPS and MYSITE_STATIC say: a scattered site that is run without treeswap;
 - beside these settings: a checkout.
@@ -28,7 +28,11 @@ SECRET_KEY = os.environ.get("MYSITE_SECRET_KEY", "this example keeps no secrets"
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 
 INSTALLED_APPS = ["django.contrib.staticfiles", "bakery"]
-MIDDLEWARE = ["django.middleware.security.SecurityMiddleware", "django.middleware.common.CommonMiddleware"]
+MIDDLEWARE = [
+    "bakery.release.named",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
 ROOT_URLCONF = "mysite.urls"
 WSGI_APPLICATION = "mysite.wsgi.application"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [CONF / "templates"]}]

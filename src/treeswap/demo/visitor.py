@@ -1,0 +1,136 @@
+"""A process of visitors: `python -m treeswap.demo.visitor COUNT ADDRESS`, where ADDRESS is a port on loopback, or the
+path of a socket that is connected to anew for each request.
+
+Each asks for the page, then for a static file, without a pause. It says `ready`, goes on until its standard input
+ends, and tells a `Track` for each visitor as JSON, in a list.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from .tracks import SLICE, Count, Stretch, Track
+
+_TIMEOUT = 30.0
+_PAGE = re.compile(rb'<dd id="\w+">\s*(\w+)\s*</dd>')
+_FILE = re.compile(rb"^(\w+)\s*$")
+PASS = (("/", _PAGE, 3), ("/static/version.txt", _FILE, 1))
+"""What a visitor asks for, where its answer says versions, and how many it has to say."""
+
+
+def main(arguments: list[str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us, who then closes our input
+    count, address = int(arguments[0]), arguments[1]
+    over = threading.Event()
+    with ThreadPoolExecutor(count) as threads:
+        coming = [threads.submit(visit, f"visitor {n}", address, over.is_set) for n in range(1, count + 1)]
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+        over.set()
+        tracks = [each.result().to_json() for each in coming]
+    json.dump(tracks, sys.stdout)
+
+
+class _Socket(http.client.HTTPConnection):
+    """As a web server connects: the path is resolved at each connect."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_TIMEOUT)
+        self.sock.connect(self._path)
+
+
+def _line_to(address: str) -> http.client.HTTPConnection:
+    if address.isdigit():
+        return http.client.HTTPConnection("127.0.0.1", int(address), timeout=_TIMEOUT)
+    return _Socket(address)
+
+
+class Mixture(ValueError):
+    """One answer says two versions."""
+
+
+def visit(name: str, address: str, over: Callable[[], bool]) -> Track:
+    """Visits until it is over."""
+    clock = time.monotonic
+    line = _line_to(address)
+    requests = passes = failed = mixed = 0
+    failures: list[str] = []
+    straddled: list[float] = []
+    stretches: list[Stretch] = []
+    named: dict[str, str] = {}
+    counts: Counter[tuple[int, str]] = Counter()
+    while not over():
+        passes += 1
+        seen = set()
+        for path, pattern, number in PASS:
+            requests += 1
+            began = clock()
+            try:
+                release, version = _ask(line, path, pattern, number)
+                if named.setdefault(release, version) != version:
+                    raise Mixture(f"{path} says version {version} and is of {release}, whose is {named[release]}")
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                line.close()
+                mixed += isinstance(error, Mixture)
+                failed += not isinstance(error, Mixture)
+                if len(failures) < 10:
+                    failures.append(f"{type(error).__name__}: {error}")
+                continue
+            ended = clock()
+            seen.add(version)
+            counts[int(ended / SLICE), version] += 1
+            if stretches and stretches[-1].version == version:
+                stretches[-1] = Stretch(version, stretches[-1].first_ended, began)
+            else:
+                stretches.append(Stretch(version, ended, began))
+        if len(seen) > 1:
+            straddled.append(began)
+    line.close()
+    return Track(
+        name,
+        "request",
+        requests,
+        passes,
+        failed,
+        tuple(failures),
+        tuple(stretches),
+        tuple(straddled),
+        mixed=mixed,
+        named=named,
+        counts=tuple(Count(slice_, version, number) for (slice_, version), number in sorted(counts.items())),
+    )
+
+
+def _ask(line: http.client.HTTPConnection, path: str, pattern: re.Pattern[bytes], number: int) -> tuple[str, str]:
+    """The release that an answer names, and the version that all its parts say. `Mixture`; `ValueError` where it is no
+    whole answer."""
+    line.request("GET", path)
+    answer = line.getresponse()
+    body = answer.read()
+    release = answer.getheader("X-Release")
+    said = [found.decode() for found in pattern.findall(body)]
+    if answer.status != 200 or not release or len(said) != number:
+        raise ValueError(f"{path} is answered with {answer.status}, X-Release {release}, and {body[:200]!r}")
+    if len(set(said)) > 1:
+        raise Mixture(f"{path} of {release} says versions {', '.join(said)}")
+    return release, said[0]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
