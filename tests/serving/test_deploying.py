@@ -78,3 +78,20 @@ def test_a_first_deploy_that_fails_leaves_nothing_at_all(served: Served) -> None
     assert list((served.root / "live").iterdir()) == []
     served.deploy("v2")
     served.serves("v2")
+
+
+def test_what_is_shared_is_in_its_place_before_anything_runs_that_needs_it(served: Served) -> None:
+    live = served.root / "live/apps"
+    (live / "data").mkdir(parents=True)
+    (live / "data/rows").write_text("1")
+    (live / ".env").write_text("SECRET=kept")
+    (served.root / "live/conf").mkdir()
+    shared = '[env.here.trees.apps]\nshared = [".env", "data/"]\n[commands]\nmigrate = ["cat data/rows"]'
+    served.configure(more='default_env = "here"', rest=shared, of_web="env_files = ['.env']")
+    told = served.deploy("v1", "--adopt", exits=12)
+    assert "apps/.env" in told and "apps/data" in told and "treeswap adopt" in told
+    assert not served.site_root.exists() and not live.is_symlink()
+    served.run("adopt")
+    served.deploy("v1")
+    assert served.ask().split() == ["v1", "v1", "v1", "kept"]
+    assert (live / "data/rows").read_text() == "1"

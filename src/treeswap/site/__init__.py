@@ -211,6 +211,7 @@ class Site(Core):
         from . import checking, straying
 
         work = checking.look(self, request)
+        checking.check_moved(work)
         checking.check_space(self, work)
         if not request.leave_strays:
             straying.check_strays(self, work.leaving(), work.site.trees)

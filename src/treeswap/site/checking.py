@@ -73,6 +73,21 @@ def agree(core: Core, work: Work) -> None:
         raise ConsentNeeded("\n".join(parts), flags=tuple(flags), hint=f"say yes with {' '.join(flags)}")
 
 
+def check_moved(work: Work) -> None:
+    """Refuses to run before the switch what may need a shared path that a live directory still has then: adopting moves
+    it to its place, and comes later. A database that is not there yet would be made anew, empty."""
+    settings = work.site.settings
+    serving = any(process.has_socket for process in settings.processes)
+    needing = [what for what, there in (("migrations", settings.migrate), ("processes", serving)) if there]
+    moved = [f"{name}/{path}" for name, paths in work.moved.items() for path in paths]
+    if needing and moved:
+        raise DestinationRefused(
+            f"the {' and '.join(needing)} of this deploy would find nothing where these are shared, since the live "
+            f"directories that have them are adopted later:\n{listed(moved)}",
+            hint="adopt them first, which changes nothing for visitors: treeswap adopt; then deploy",
+        )
+
+
 def check_space(core: Core, work: Work) -> None:
     """`NoSpace` if a filesystem has too few bytes or inodes for what would be staged on it."""
     needs: dict[int, tuple[Path, int, int]] = {}

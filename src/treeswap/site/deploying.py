@@ -110,6 +110,8 @@ class Deploy:
     def _look(self) -> None:
         self._work = checking.look(self._core, self._request)
         checking.agree(self._core, self._work)
+        if self._doing != "adopt":
+            checking.check_moved(self._work)
         checking.check_space(self._core, self._work)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
