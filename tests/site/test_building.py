@@ -218,6 +218,21 @@ def test_what_a_build_makes_as_it_was_keeps_its_time(builder: Builder) -> None:
     bench.rests()
 
 
+def test_what_a_build_finds_of_the_release_before_is_as_old_as_it_was(builder: Builder) -> None:
+    """Builds such as make and collectstatic leave alone what is younger than what it is made of."""
+    bench, made = builder.bench, builder.bench.world / "media/all.css"
+    made.parent.mkdir()
+    made.write_text("red")
+    bench.adopt("media")
+    collect = Command("stat -c %y {media}/all.css > age; cat a.css > {media}/all.css", "apps", ("apps", "media"))
+    for text in ("blue", "green", "white"):
+        before = subprocess.run(["stat", "-L", "-c", "%y", made], check=True, capture_output=True, text=True).stdout
+        builder.says(text).builds(collect).deploy()
+        assert (bench.world / "apps/age").read_text() == before
+        assert made.read_text() == text
+    bench.rests()
+
+
 def test_a_build_goes_on_in_a_tree_that_is_not_named(builder: Builder) -> None:
     """`copy` names one tree; what builds write to the other ones is made anew, from what no build brought there."""
     bench = builder.builds(STATIC, Command("ls > {apps}/list", "media", ("apps",))).deploy().bench

@@ -16,7 +16,8 @@ from treeswap.errors import (
     UsageError,
     listed,
 )
-from treeswap.release import Record, ReleaseId, Tree
+from treeswap.manifest import Manifest
+from treeswap.release import Record, ReleaseId, Tree, Version
 from treeswap.sources import Directory, Nothing
 from treeswap.stage import Base, TreeWork
 
@@ -42,7 +43,8 @@ def look(core: Core, request: Request) -> Work:
         core.check_homes(work.current.versions)
         work.hurt = _hurt(core, work.current)
     for name, source in request.sources.items():
-        work.trees[name] = _plan_tree(core, work, site.trees[name], directory_of(core, site.trees[name], source))
+        directory = directory_of(core, site.trees[name], source)
+        work.trees[name] = _plan_tree(core, work, site.trees[name], directory, _base_of(core, work, name))
     if work.must_build:
         _plan_writing(core, work)
     _find_only_live(work)
@@ -194,27 +196,30 @@ def _plan_writing(core: Core, work: Work) -> None:
     if unknown := [name for name in written if name not in work.site.trees]:
         raise UsageError(f"a build command writes to {unknown[0]}, which is no tree of this site")
     for name in written.keys() - work.trees.keys():
-        work.trees[name] = _plan_tree(core, work, work.site.trees[name], _before_builds(core, work, name))
+        work.trees[name] = _plan_tree(core, work, work.site.trees[name], *_before_builds(core, work, name))
     for name, paths in written.items():
         work.trees[name] = work.trees[name].written_to(paths)
     work.written, work.building = written, True
 
 
-def _before_builds(core: Core, work: Work, name: str) -> Directory | Nothing:
-    """What a tree without a source of its own begins with: what no build brought of its current version."""
+def _before_builds(core: Core, work: Work, name: str) -> tuple[Directory | Nothing, Base | None]:
+    """What a tree without a source of its own begins with: what no build brought of its current version. It is compared
+    with that version as it is served, so that it keeps its times: builds tell by them what is out of date."""
     version = work.current.versions.get(name) if work.current else None
     if version is None:
-        return Nothing()
+        return Nothing(), None
     try:
         sourced = core.ground.records.sourced(version).entries
+        served = core.ground.records.manifest(version)
     except Damaged:
         if not work.request.force:
             raise
-        return Nothing()
-    return Directory(core.layout.version(version), lambda path, _: os.fsencode(path) not in sourced)
+        return Nothing(), None
+    root = core.layout.version(version)
+    return Directory(root, lambda path, _: os.fsencode(path) not in sourced), _base(work, version, root, served)
 
 
-def _plan_tree(core: Core, work: Work, tree: Tree, source: Directory | Nothing) -> TreeWork:
+def _plan_tree(core: Core, work: Work, tree: Tree, source: Directory | Nothing, base: Base | None) -> TreeWork:
     as_root, shared_root = os.geteuid() == 0, core.layout.shared_of(tree)
     key = stage.cache_key(tree, shared_root, as_root=as_root)
     # What a caller's own way of excluding leaves out is known to nobody else.
@@ -223,7 +228,7 @@ def _plan_tree(core: Core, work: Work, tree: Tree, source: Directory | Nothing) 
     return stage.plan(
         source,
         tree=tree,
-        base=_base_of(core, work, tree.name),
+        base=base,
         cache=Cache(key) if forget else Cache.load(core.layout.cache / tree.name, key),
         shared_root=shared_root,
         as_root=as_root,
@@ -242,8 +247,8 @@ def _hurt(core: Core, current: Record) -> frozenset[str]:
 
 
 def _base_of(core: Core, work: Work, name: str) -> Base | None:
-    """The version that a new one is compared with and linked from. An adopted one is written to by who knows whom, so
-    it gives no links, and neither does one that was hurt. With `force` a damaged manifest is as good as none."""
+    """The version that a new one is compared with and linked from. With `force` a damaged manifest is as good as
+    none."""
     version = work.current.versions.get(name) if work.current else None
     if version is None:
         return None
@@ -253,7 +258,12 @@ def _base_of(core: Core, work: Work, name: str) -> Base | None:
         if not work.request.force:
             raise
         return None
-    return Base(sealed, core.layout.version(version), linkable=not version.adopted and name not in work.hurt)
+    return _base(work, version, core.layout.version(version), sealed)
+
+
+def _base(work: Work, version: Version, root: Path, sealed: Manifest) -> Base:
+    """An adopted version is written to by who knows whom, so it gives no links, and neither does one that was hurt."""
+    return Base(sealed, root, linkable=not version.adopted and version.tree not in work.hurt)
 
 
 def directory_of(core: Core, tree: Tree, source: Path | Directory) -> Directory:
