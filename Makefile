@@ -3,7 +3,8 @@
 # make test-crash    more of what make test samples: kills, errors and power losses at so many points that two cores
 #                    need less than an hour. SEED=... takes others; SHARD=i/n (1/8, 2/8, ...) every n-th of all there
 #                    are, so that n runs, on as many machines, leave none out
-# make test-soak    commands and readers at once, killed at random, for MINUTES=10; SEED=...
+# make test-soak    commands and readers at once, killed at random, for MINUTES=10; SEED=... Then SWITCHES=100 under
+#                    requests to a Django site, with their counts
 # make check   style, types, and which room imports which
 # make bench   times, memory and disk beside rsync, ostree, git and others, for docs/benchmarks.md; SIZE=small, 64k or 1m;
 #              ARGS="--rounds 2 --only treeswap rsync" prints that much only. It works in TMPDIR
@@ -28,6 +29,7 @@ test-crash: .venv/.dev
 
 test-soak: .venv/.dev
 	@cd tests && PYTHONPATH=.:../src ../$(BIN)/python -m crash.soak --minutes $(or $(MINUTES),10) $(ARGS)
+	@cd tests && PYTHONPATH=.:../src ../$(BIN)/python -m serving.soak --switches $(or $(SWITCHES),100)
 
 check: .venv/.dev
 	@$(BIN)/python -m ruff check .
