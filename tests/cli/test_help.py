@@ -14,6 +14,7 @@ from treeswap.cli.session import Session
 
 CHANGES = {
     "copy", "deploy", "stage", "switch", "rollback", "init", "adopt", "unadopt", "prune", "recover", "lock", "unlock",
+    "maintenance",
 }  # fmt: skip
 
 
