@@ -1,5 +1,6 @@
 """Real inputs, fetched once from where everybody gets them, and kept in a directory of the user's: the source
-distribution of Django, and a node_modules; and, for `make bench`, a larger node_modules.
+distribution of Django, and a node_modules; the packages that the page about Django installs; and, for `make bench`, a
+larger node_modules.
 
 `python tests/inputs.py` fetches the first two and prints where they are.
 """
@@ -7,6 +8,7 @@ distribution of Django, and a node_modules; and, for `make bench`, a larger node
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -43,6 +45,18 @@ def node_modules() -> Path:
 def more_node_modules() -> Path:
     """Some 54,000 files: what data/node-more/package-lock.json lists."""
     return _kept("node_modules-more", lambda room: _fetch_packages(room, "node-more", "--legacy-peer-deps"))
+
+
+def packages() -> Path:
+    """The wheels of what data/django-page.txt lists, for this Python; pip finds them by --find-links."""
+    listed = (DATA / "django-page.txt").read_bytes()
+    return _kept(f"wheels-{sys.implementation.cache_tag}-{hashlib.sha256(listed).hexdigest()[:12]}", _fetch_wheels)
+
+
+def _fetch_wheels(room: Path) -> Path:
+    words = ["download", "--quiet", "--only-binary", ":all:", "--requirement", str(DATA / "django-page.txt")]
+    _run([sys.executable, "-m", "pip", *words, "--dest", "wheels"], room)
+    return room / "wheels"
 
 
 def _fetch_django(room: Path) -> Path:
