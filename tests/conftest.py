@@ -8,4 +8,4 @@ pytest.register_assert_rewrite("bench")
 
 from bench import bench, bench_on  # noqa: E402, F401
 from builder import builder  # noqa: E402, F401
-from filesystems import filesystem, mounts  # noqa: E402, F401
+from filesystems import filesystem, mounts, room  # noqa: E402, F401
