@@ -22,9 +22,9 @@ import pytest
 from bench import wait_for
 from treeswap.demo import front
 from treeswap.demo.example import STAMPS, location
-from treeswap.demo.story import ADOPTION, FIRST, STEPS
+from treeswap.demo.story import ARRIVAL, FIRST, STEPS
 
-VERSIONS = [FIRST, *ADOPTION.versions, *(version for step in STEPS for version in step.versions)]
+VERSIONS = [FIRST, *ARRIVAL.versions, *(version for step in STEPS for version in step.versions)]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -114,7 +114,7 @@ def test_no_lookup_fails_and_no_pinned_pass_straddles(seen: Seen) -> None:
 def test_it_shows_each_command(seen: Seen) -> None:
     typed = re.findall(r"^\$ treeswap (\w+)", seen.told, re.MULTILINE)
     verbs = [verb for verb in typed if verb != "webserver"]
-    assert verbs == ["deploy", *(step.label.split()[0] for step in STEPS), "releases"]
+    assert verbs == ["adopt", "deploy", *(step.label.split()[0] for step in STEPS), "releases"]
     assert ("webserver" in typed) == (front.program() is not None)
     assert "is answered with 503" in seen.told
 
@@ -147,7 +147,7 @@ def test_the_svg_has_the_switches_and_what_each_reader_saw(seen: Seen) -> None:
     assert any(text and text.startswith("From close up: ") for text in texts)
 
 
-@pytest.mark.parametrize("moment", ["deploy --adopt", "webserver", "deploy\n"], ids=str.strip)
+@pytest.mark.parametrize("moment", ["adopt", "webserver", "deploy\n"], ids=str.strip)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_when_a_signal_ends_it(place: Place, number: signal.Signals, moment: str) -> None:
     if front.program() is None and moment == "webserver":

@@ -39,7 +39,8 @@ class Step:
         return (self.fails, self.version) if self.fails else (self.version,)
 
 
-ADOPTION = Step("deploy --adopt", "1")
+ARRIVAL = Step("deploy", "1")
+"""The first one with processes: visitors come after it."""
 STEPS = (
     Step("deploy", "2"),
     Step("deploy", "3"),
@@ -63,7 +64,9 @@ def play(console: Console, *, readers: int, visitors: int, pause: float) -> Pict
         with reading(place.places, readers) as read:
             began = time.monotonic()
             time.sleep(pause)
-            story.take(ADOPTION)
+            story.adopt()
+            time.sleep(pause)
+            story.take(ARRIVAL)
             with story.front() as address, visiting(address, visitors) as visits:
                 time.sleep(pause)
                 for step in STEPS:
@@ -101,6 +104,11 @@ class _Story:
         self._shell.run("ls", "-ld", *(self._short(tree.live) for tree in self._place.places))
         self._shell.run("cat", "treeswap.toml")
 
+    def adopt(self) -> None:
+        """The live directories become links, and what they hold a release: nothing changes for who reads them."""
+        self._shell.run("treeswap", "adopt")
+        self.releases[FIRST] = str(self._shell.answer("status")["current"])
+
     @contextmanager
     def front(self) -> Iterator[str]:
         """What visitors connect to while the block runs: nginx, or where there is none the site's process itself, by
@@ -130,8 +138,6 @@ class _Story:
         started = time.monotonic()
         self._shell.run("treeswap", verb, *options, exits=13 if step.fails else 0)
         ended = time.monotonic()
-        if not self.releases:
-            self.releases[FIRST] = self._shell.answer("releases")["releases"][-1]["id"]
         if step.fails:
             self.releases[step.fails] = self._shell.answer("releases")["releases"][0]["id"]
         current = str(self._shell.answer("status")["current"])
