@@ -115,8 +115,10 @@ class _Story:
         the path that a web server would take."""
         nginx = front.program()
         if nginx is None:
-            self._shell.say("nginx is not here: visitors connect to SITE/current/run/web.sock, and Django has a route")
-            self._shell.say("of its own for static files. From now on they come without a pause.")
+            self._shell.say(
+                "Visitors come without a pause. nginx is not installed: they connect to SITE/current/run/web.sock, as"
+                " it would, and Django has a route for static files."
+            )
             yield str(self._place.socket)
             return
         port = front.free_port()
