@@ -62,7 +62,7 @@ def make_release(layout: Layout, record: Record) -> None:
     durable.make_directory(run, 0o755)
     durable.put_link(f"../../run/{run.name}", directory / "run")
     if record.revision is not None:
-        durable.replace_file_loosely(directory / "REVISION", os.fsencode(f"{record.revision}\n"), 0o644)
+        durable.replace_file_loosely(directory / "REVISION", [os.fsencode(f"{record.revision}\n")], 0o644)
 
 
 def sync_release(layout: Layout, record: Record) -> None:

@@ -172,8 +172,11 @@ class Manifest:
         return self._digest
 
     def dump(self) -> Bytes:
-        body = b"\n".join(self._lines())
-        return body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode() + b"\n"
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[Bytes]:
+        """What `dump` gives, one after the other: there may be a hundred megabytes of it."""
+        return text.with_checksum(self._lines(), _CHECKSUM)
 
     def _lines(self) -> Iterator[Bytes]:
         yield _HEADER + b"%d" % FORMAT
@@ -182,7 +185,6 @@ class Manifest:
             yield b"%b\t%d\t%d\t%d\t%b\t%b" % fields
             if lines:
                 yield lines
-        yield b""
 
     @classmethod
     def load(cls, data: Bytes, what: str) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from .entry import ORIGINS, Entry
 
@@ -14,6 +14,7 @@ _ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n"}
 _UNESCAPES = {escape: plain for plain, escape in _ESCAPES.items()}
 _NO_NAMES = (b".", b"..")
 _HEX = b"0123456789abcdef"
+_PIECE = 512 * 1024
 
 
 def escaped(text: bytes) -> bytes:
@@ -78,6 +79,22 @@ def digest_of(lines: bytes) -> bytes:
     for fields in _CONTENT.findall(lines):
         digest.update(b"".join(fields) + b"\n")
     return digest.hexdigest().encode()
+
+
+def with_checksum(lines: Iterable[bytes], mark: bytes) -> Iterator[bytes]:
+    """These lines and the one that `checked` looks for, as the pieces of a file."""
+    digest, piece, size = hashlib.sha256(), [], 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size > _PIECE:
+            text = b"\n".join([*piece, b""])
+            digest.update(text)
+            yield text
+            piece, size = [], 0
+    text = b"\n".join([*piece, b""])
+    digest.update(text)
+    yield text + mark + digest.hexdigest().encode() + b"\n"
 
 
 # ---------------------------------------------------------------- reading
