@@ -27,7 +27,7 @@ from treeswap.errors import Damaged, NewerFormat
 
 from . import text
 from .entry import ORIGINS, Entry, joined
-from .text import escaped, unescaped
+from .text import escaped, looks_as, unescaped
 
 __all__ = [
     "FORMAT",
@@ -40,7 +40,7 @@ __all__ = [
     "escaped",
     "joined",
     "line_of",
-    "look_of",
+    "looks_as",
     "unescaped",
 ]
 
@@ -102,14 +102,6 @@ def entry_of(line: bytes) -> Entry:
     except ValueError as error:
         raise Damaged("a manifest is damaged", cause=error) from error
     return entry
-
-
-def look_of(line: bytes) -> text.Look:
-    """What shows of an entry without reading it. `Damaged` as `entry_of`, and for what is of no usual kind."""
-    try:
-        return text.look_of(line, _heads)
-    except (ValueError, KeyError) as error:
-        raise Damaged("a manifest is damaged", cause=error) from error
 
 
 def line_of(name: bytes, entry: Entry) -> bytes:

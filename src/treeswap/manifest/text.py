@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -171,17 +172,34 @@ def entries_in(lines: bytes, heads: Heads) -> dict[bytes, Entry]:
     return entries
 
 
-Look = tuple[int, int | None, int | None, int, int]
-"""What shows of an entry without reading it: `st_mode`, uid, gid, size, and mtime in ns."""
 _FORMATS = {"d": stat.S_IFDIR, "f": stat.S_IFREG, "l": stat.S_IFLNK}
 
 
-def look_of(line: bytes, heads: Heads) -> Look:
-    """What an entry looks like: quicker than reading all of its line. `ValueError` or `KeyError` for what is no line,
-    or cannot be told by looking."""
-    head, size, mtime_ns, _, _ = line.rsplit(b"\t", 4)
-    kind, mode, uid, gid, _, _ = heads[head]
-    return _FORMATS[kind] | mode, uid, gid, int(size), int(mtime_ns)
+class Looks(dict[bytes, tuple[int, int | None, int | None]]):
+    """What the fields that many lines have in common say of a status: `st_mode`, uid and gid."""
+
+    def __missing__(self, text: bytes) -> tuple[int, int | None, int | None]:
+        kind, mode, uid, gid, _, _ = Heads()[text]
+        look = self[text] = _FORMATS.get(kind, 0) | mode, uid, gid
+        return look
+
+
+_looks = Looks()
+
+
+def looks_as(name: bytes, status: os.stat_result, line: bytes) -> bool:
+    """Whether what has this name is by its status what a line says. An empty line, and one that none can be, says
+    nothing of anything."""
+    try:
+        head, size, mtime_ns, _, its_name = line.rsplit(b"\t", 4)
+        return (
+            (its_name == name or unescaped(its_name) == name)
+            and status.st_mtime_ns == int(mtime_ns)
+            and status.st_size == int(size)
+            and (status.st_mode, status.st_uid, status.st_gid) == _looks[head]
+        )
+    except (ValueError, KeyError):
+        return False
 
 
 def is_name(name: bytes) -> bool:
