@@ -11,7 +11,7 @@ from treeswap.cache import Cache
 from treeswap.errors import SourceRefused, listed
 from treeswap.manifest import Entry, Manifest
 from treeswap.outcomes import Listener, silent
-from treeswap.scan import Source, half
+from treeswap.scan import Source, every_other, half
 from treeswap.scan.reading import words
 
 from .reader import Found, Reader, is_as
@@ -38,8 +38,8 @@ class Contents:
 
     def read(self, links: Mapping[bytes, bytes]) -> None:
         """Reads everything. `links` are the symlinks that the tree has, whatever the source has in their places."""
-        other = half(self._base)
         try:
+            other = half(self._base) if self._base else every_other(self._source.open())
             if not other:
                 self.found = self._reader(links, self._listener).read([b""])
             else:
