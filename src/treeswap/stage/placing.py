@@ -25,6 +25,7 @@ from .reuse import PRIVATE, Reuse, below
 from .side import Side
 from .times import Times
 
+_Fresh = Mapping[bytes, tuple[Entry, Entry | None]]
 _REPORT_EVERY = 256
 _LINK_REFUSED = {errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOENT, errno.EACCES, errno.EOPNOTSUPP}
 _WORTH_IT = 512
@@ -203,18 +204,16 @@ class Placing:
             self._counted()
         self._part.placed[path] = self._made(path, made, fresh, size)
 
-    def _made(self, path: bytes, made: dict[bytes, bytes], fresh: Collection[bytes], size: int) -> Directory:
+    def _made(self, path: bytes, made: dict[bytes, bytes], fresh: _Fresh, size: int) -> Directory:
         """The directory with these entries, of which the `fresh` files have this size together."""
         wanted = self._work.wanted[path]
         if wanted.before is None:
             return Directory.of_lines(wanted.entry, made, size)
         if not fresh and not wanted.unlike:
             return wanted.before
-        linked = wanted.before.bytes - sum(
-            entry.size
-            for name, line in wanted.before.by_name().items()
-            if (name in fresh or name not in made) and (entry := entry_of(line)).kind == "f"
-        )
+        gone = [entry_of(line) for line in wanted.unlike.values()]
+        gone += [before for name, (_, before) in fresh.items() if before and name not in wanted.unlike]
+        linked = wanted.before.bytes - sum(entry.size for entry in gone if entry.kind == "f")
         return Directory.of_lines(wanted.entry, made, linked + size)
 
     def _cleared(self, path: bytes, links: Mapping[bytes, bytes]) -> set[bytes]:
@@ -222,7 +221,7 @@ class Placing:
         if path not in self._reuse.held:
             return set()
         held = self._reuse.held[path].by_name()
-        stays = {name for name, _ in links.items() & held.items()}
+        stays = {name for name, line in links.items() if held.get(name) == line}
         self._reuse.clear(self._target, path, held.keys() - stays)
         return stays
 
