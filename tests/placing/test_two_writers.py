@@ -15,6 +15,7 @@ from treeswap.errors import SourceRefused
 from treeswap.outcomes import Event
 from treeswap.scan import examine, halves
 from treeswap.stage import placing
+from treeswap.stage.filling import Filling
 from treeswap.stage.part import Part, towards
 from treeswap.stage.placing import Placing
 
@@ -134,7 +135,7 @@ def _dies_late(self: Placing, *arguments: object) -> Part:
 
 def _dies_half_way(self: Placing, *arguments: object) -> Part:
     made = []
-    file = Placing._file
+    file = Filling._file
 
     def counted(*these: object) -> object:
         made.append(these)
@@ -142,7 +143,7 @@ def _dies_half_way(self: Placing, *arguments: object) -> Part:
             os.kill(os.getpid(), signal.SIGKILL)
         return file(*these)  # type: ignore[arg-type]
 
-    Placing._file = counted  # type: ignore[method-assign, assignment]
+    Filling._file = counted  # type: ignore[method-assign, assignment]
     return _other_part(self, *arguments)  # type: ignore[arg-type]
 
 
