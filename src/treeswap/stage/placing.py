@@ -27,6 +27,10 @@ _BYTES_MEANWHILE = 128 * 1024
 """How many files are linked, and how many bytes are copied, in the time that a new file takes to be made."""
 
 
+class Unfinished(Exception):
+    """Half of a version that had been given up was made, and it is not known how far."""
+
+
 class Placing:
     """One making of a version in the directory that `target` is at."""
 
@@ -43,17 +47,20 @@ class Placing:
         self._work = work
         self._target = target
         self._listener = listener
-        self._recycles = bool(reuse.held)
+        self._held = reuse.held
+        self._entered = reuse.entered
         self._below = below(reuse.entered)
         self._filling = Filling(work, times, reuse, source, base, target, self._counted)
         self._ahead = 1
 
     def run(self) -> tuple[Manifest, FileCounts]:
-        """Fills it, with all below."""
-        roots: frozenset[bytes] = frozenset()
-        if not self._recycles:
+        """Fills it, with all below. `Unfinished` if nobody knows what it holds now."""
+        roots = half_of(self._weights(), _WORTH_IT)
+        if not self._held:
             self._filling.disinherit()
-            roots = half_of(self._weights(), _WORTH_IT)
+        else:
+            # In the places of others there may still be a file, which goes when the directory that it is in is filled.
+            roots &= self._held.keys()
         if roots:
             self._make_in_two(roots)
         else:
@@ -65,7 +72,8 @@ class Placing:
     def _weights(self) -> dict[bytes, int]:
         """How long each directory takes to be filled, in new files."""
         weights = {}
-        for path, wanted in self._work.wanted.items():
+        for path in self._entered:
+            wanted = self._work.wanted[path]
             size = sum(entry.size for entry in wanted.entries.values())
             weights[path] = len(wanted.entries) + wanted.staying // _LINKED_MEANWHILE + size // _BYTES_MEANWHILE
         return weights
@@ -75,7 +83,7 @@ class Placing:
     def _make_in_two(self, roots: Collection[bytes]) -> None:
         """Has another process make these directories, with all that is in them, meanwhile."""
         between = {above for path in roots for above in parents(path)}
-        self._make_way(sorted({*between, *roots} - {b""}))
+        self._make_way(sorted({*between, *roots} - {b"", *self._held}))
         self._ahead = 2
         # The other process keeps this one's locks: nobody may take them before it has ended, too.
         with Aside(lambda: self._other_part(roots, between), keeps_descriptors=True) as aside:
@@ -85,6 +93,8 @@ class Placing:
         if theirs is not None:
             self._filling.part.add(theirs, self._work.learned)
             self._walk(towards(between - {b""}, {}), unfilled=between)
+        elif self._held:
+            raise Unfinished
         else:
             self._clear(roots)
             self._walk(towards(roots, self._below), unfilled=between)
