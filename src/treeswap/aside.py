@@ -49,8 +49,7 @@ class Aside(Generic[T]):
 
         try:
             with os.fdopen(self._answer, "rb", closefd=False) as answer:
-                data = answer.read()
-            result: T = pickle.loads(data)
+                result: T = pickle.load(answer)
         except (OSError, EOFError, pickle.UnpicklingError):
             return None
         return result

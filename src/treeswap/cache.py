@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -83,14 +83,14 @@ class Cache:
 
     def save(self, path: Path) -> None:
         """Writes it, for its owner only. It is not durable: after a power cut, it may be another or none."""
-        parts = [_HEADER + self.key]
+        durable.replace_file_loosely(path, text.with_checksum(self._lines(), _CHECKSUM), 0o600)
+
+    def _lines(self) -> Iterator[bytes]:
+        yield _HEADER + self.key
         for name, (signature, digest, xattrs, lines) in self.directories.items():
-            parts.append(b"d\t%b\t%b\t%b\t%b" % (signature, digest, xattrs.encode(), escaped(name)))
+            yield b"d\t%b\t%b\t%b\t%b" % (signature, digest, xattrs.encode(), escaped(name))
             if lines:
-                parts.append(lines)
-        parts.append(b"")
-        body = b"\n".join(parts)
-        durable.replace_file_loosely(path, body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode() + b"\n", 0o600)
+                yield lines
 
 
 class Learned:

@@ -87,22 +87,23 @@ def replace_file(path: Path, data: bytes, mode: int) -> None:
 
 def replace_file_whole(path: Path, data: bytes, mode: int) -> None:
     """As `replace_file`, but not durable by itself: after a power cut there is the old one, or the new one, whole."""
-    _replace_file(path, data, mode, whole=True)
+    _replace_file(path, [data], mode, whole=True)
 
 
-def replace_file_loosely(path: Path, data: bytes, mode: int) -> None:
-    """As `replace_file`, but not durable by itself: after a power cut the file may be there with any content. For what
-    a `Barrier` follows, and for what may be lost and shows it."""
-    _replace_file(path, data, mode, whole=False)
+def replace_file_loosely(path: Path, pieces: Iterable[bytes], mode: int) -> None:
+    """As `replace_file` with all these pieces, but not durable by itself: after a power cut the file may be there with
+    any content. For what a `Barrier` follows, and for what may be lost and shows it."""
+    _replace_file(path, pieces, mode, whole=False)
 
 
-def _replace_file(path: Path, data: bytes, mode: int, *, whole: bool) -> None:
+def _replace_file(path: Path, pieces: Iterable[bytes], mode: int, *, whole: bool) -> None:
     temporary = path.parent / temporary_name(path.name)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             os.fchmod(fd, mode)
-            write_all(fd, data)
+            for piece in pieces:
+                write_all(fd, piece)
             if whole:
                 os.fsync(fd)
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +22,8 @@ from .process import Process
 from .release import Command, Record, ReleaseId, Settings, Tree, Version, inside, tree_name
 
 if TYPE_CHECKING:
+    import hashlib
+
     from .manifest import Manifest
 
 _ANEW = "restore it from a backup, or deploy with --force --leave-strays, which copies every file anew"
@@ -149,9 +151,15 @@ class Records:
 
     def _write_manifest(self, path: Path, manifest: Manifest) -> str:
         durable.make_directory(path.parent, self._directory_mode)
-        data = manifest.dump()
-        durable.replace_file_loosely(path, data, self._manifest_mode)
-        return _sha256(data)
+        digest = _digest(b"")
+
+        def pieces() -> Iterator[bytes]:
+            for piece in manifest.pieces():
+                digest.update(piece)
+                yield piece
+
+        durable.replace_file_loosely(path, pieces(), self._manifest_mode)
+        return digest.hexdigest()
 
     def manifest(self, version: Version) -> Manifest:
         """The manifest of a version. `Damaged` names it, if it is not the one that was sealed, or is gone."""
@@ -169,17 +177,17 @@ class Records:
             data = contents(path)
         except FileNotFoundError as error:
             raise Damaged(f"{what} is missing", hint=_ANEW, cause=error)
-        if _sha256(data) != sealed:
+        if _digest(data).hexdigest() != sealed:
             raise Damaged(f"{what} is damaged", hint=_ANEW, cause="it is not what the record says was sealed")
         from .manifest import Manifest
 
         return Manifest.load(data, what)
 
 
-def _sha256(data: bytes) -> str:
+def _digest(data: bytes) -> hashlib._Hash:
     import hashlib  # not at the top: who reads no manifest never needs it, and it is slow to import
 
-    return hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(data)
 
 
 # ---------------------------------------------------------------- from JSON to values

@@ -63,7 +63,7 @@ def make_release(layout: Layout, record: Record) -> None:
     _give_to_owner(run, layout.root)
     durable.put_link(f"../../run/{run.name}", directory / "run")
     if record.revision is not None:
-        durable.replace_file_loosely(directory / "REVISION", os.fsencode(f"{record.revision}\n"), 0o644)
+        durable.replace_file_loosely(directory / "REVISION", [os.fsencode(f"{record.revision}\n")], 0o644)
 
 
 def _give_to_owner(run: Path, site: Path) -> None:

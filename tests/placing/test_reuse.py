@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +14,30 @@ import pytest
 
 from treeswap import stage
 from treeswap.manifest import Manifest
-from treeswap.scan import as_sealed
-from treeswap.stage import Base
+from treeswap.scan import as_sealed, halves
+from treeswap.stage import Base, placing
+from treeswap.stage.part import Part
 
 from . import oracle, zoo
 from .easel import Easel
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture(params=["one process", "two processes", "the other one dies"])
+def processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small a version is."""
+    if request.param == "one process":
+        return
+    monkeypatch.setattr(placing, "_WORTH_IT", 1)
+    monkeypatch.setattr(halves, "processors", lambda: 2)
+    if request.param == "the other one dies":
+        monkeypatch.setattr(placing.Placing, "_other_part", _dies)
+
+
+def _dies(_: placing.Placing, *__: object) -> Part:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
 
 
 def both_ways(easel: Easel, given_up: Path, held: Manifest) -> tuple[Path, Path]:
@@ -69,6 +87,7 @@ def grown(easel: Easel, rng: random.Random) -> None:
                 zoo.run("setfacl", "-d", "-m", "u:1234:rwx", str(path))
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("seed", range(60))
 def test_any_three_versions(room: Path, seed: int) -> None:
     rng = random.Random(seed)
@@ -90,6 +109,7 @@ def test_any_three_versions(room: Path, seed: int) -> None:
     both_ways(easel, given_up, held)
 
 
+@pytest.mark.usefixtures("processes")
 def test_whatever_a_filesystem_allows(filesystem: Path) -> None:
     easel = Easel(filesystem)
     zoo.build(easel.source, as_root=os.geteuid() == 0)

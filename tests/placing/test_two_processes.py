@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from treeswap import stage
+from treeswap.aside import Aside
 from treeswap.errors import SourceRefused
 from treeswap.manifest import Directory
-from treeswap.scan import as_sealed, half, halves
+from treeswap.scan import as_sealed, half, halves, open_root
 from treeswap.stage import contents
 
 from .easel import Easel, copied
@@ -66,6 +67,7 @@ SOME: dict[str, Callable[[Path], object]] = {
 @pytest.fixture(autouse=True)
 def every_tree_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(halves, "_WORTH_IT", 1)
+    monkeypatch.setattr(halves, "_MANY", 1)
     monkeypatch.setattr(halves, "processors", lambda: 2)
 
 
@@ -83,6 +85,37 @@ def test_one_processor_does_all_alone(easel: Easel, monkeypatch: pytest.MonkeyPa
     easel.write(FILES).place("1")
     monkeypatch.setattr(halves, "processors", lambda: 1)
     assert half(easel.manifest.directories) == frozenset()
+
+
+def test_a_first_look_too(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Aside[object]] = []
+
+    def aside(work: Callable[[], object]) -> Aside[object]:
+        asked.append(Aside(work))
+        return asked[-1]
+
+    monkeypatch.setattr(contents, "Aside", aside)
+    easel.write(FILES).write({"file": "at the top", "a/file": "in between", "a/x/deep/er": "below"})
+    (easel.source / "b/link").symlink_to("x")
+    together = easel.plan()
+    monkeypatch.setattr(contents, "every_other", lambda _: frozenset())
+    alone = easel.plan()
+    assert len(asked) == 1
+    assert (together.counts, together.bytes_needed, together.paths()) == (
+        alone.counts,
+        alone.bytes_needed,
+        alone.paths(),
+    )
+    assert _told(together) == _told(alone)
+    easel.place("1", together)
+    assert easel.plan().unchanged
+
+
+def test_every_second_directory_two_levels_down_is_chosen(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
+    easel.write(FILES).write({"a/x/deep/er": "below", "top/file": "no directory"})
+    assert len(halves.every_other(open_root(easel.source))) == 12
+    monkeypatch.setattr(halves, "processors", lambda: 1)
+    assert halves.every_other(open_root(easel.source)) == frozenset()
 
 
 @pytest.mark.parametrize("settled", [False, True])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from treeswap.errors import SourceRefused
 from treeswap.outcomes import Event
 from treeswap.scan import examine, halves
 from treeswap.stage import placing
+from treeswap.stage.filling import Filling
 from treeswap.stage.part import Part, towards
 from treeswap.stage.placing import Placing
 
@@ -50,8 +53,8 @@ def dressed(easel: Easel) -> Easel:
     return easel
 
 
-def look(version: Path) -> object:
-    found = []
+def look(version: Path) -> list[tuple[object, ...]]:
+    found: list[tuple[object, ...]] = []
     for path in [version, *sorted(version.rglob("*"))]:
         status = path.lstat()
         where = path.relative_to(version)
@@ -134,7 +137,7 @@ def _dies_late(self: Placing, *arguments: object) -> Part:
 
 def _dies_half_way(self: Placing, *arguments: object) -> Part:
     made = []
-    file = Placing._file
+    file = Filling._file
 
     def counted(*these: object) -> object:
         made.append(these)
@@ -142,7 +145,7 @@ def _dies_half_way(self: Placing, *arguments: object) -> Part:
             os.kill(os.getpid(), signal.SIGKILL)
         return file(*these)  # type: ignore[arg-type]
 
-    Placing._file = counted  # type: ignore[method-assign, assignment]
+    Filling._file = counted  # type: ignore[method-assign, assignment]
     return _other_part(self, *arguments)  # type: ignore[arg-type]
 
 
@@ -161,6 +164,36 @@ def test_what_the_other_does_not_finish_is_made_by_one(
     easel.base = None
     assert look(together) == look(easel.place("2", easel.plan()))
     assert (manifest.dump(), counts) == (easel.manifest.dump(), easel.counts)
+
+
+@pytest.mark.parametrize("how", [None, _dies, _dies_half_way, _dies_late, _fails])
+def test_a_version_that_was_given_up_becomes_the_same(
+    easel: Easel, monkeypatch: pytest.MonkeyPatch, how: Callable[..., Part] | None
+) -> None:
+    """If the other process does not finish, it is made from nothing."""
+    given_up, held = dressed(easel).place("1"), easel.manifest
+    shutil.rmtree(easel.source / "c")
+    (easel.source / "c").write_text("a file now")
+    for path in easel.source.glob("*/*/3"):
+        path.write_text("changed")
+    easel.place("2")
+    (easel.source / "c").unlink()
+    easel.write({f"c/w/{name}": name for name in "12345"}).write({f"{top}/x/2": "again" for top in "abcdefgh"})
+    others = makes_with_another(easel, monkeypatch)
+    if how:
+        monkeypatch.setattr(Placing, "_other_part", how)
+    reused = easel.versions / "reused"
+    given_up.rename(reused)
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    work, sealed_ns = easel.plan(), easel.sealed_ns
+    manifest, counts = stage.place(work, reused, now=now, last_seal_ns=sealed_ns, held=held)
+    assert bool(others) == (how is None)
+    assert examine(reused, manifest) == []
+    alone(monkeypatch)
+    fresh = easel.place("fresh", easel.plan(), now=now)
+    assert (manifest.dump(), counts) == (easel.manifest.dump(), easel.counts)
+    without_links = [line[:4] + line[5:] for line in look(reused)]
+    assert without_links == [line[:4] + line[5:] for line in look(fresh)]
 
 
 @pytest.mark.parametrize("top", "abcdefgh")

@@ -27,7 +27,7 @@ from treeswap.errors import Damaged, NewerFormat
 
 from . import text
 from .entry import ORIGINS, Entry, joined
-from .text import escaped, unescaped
+from .text import escaped, looks_as, unescaped
 
 __all__ = [
     "FORMAT",
@@ -40,7 +40,7 @@ __all__ = [
     "escaped",
     "joined",
     "line_of",
-    "look_of",
+    "looks_as",
     "unescaped",
 ]
 
@@ -104,14 +104,6 @@ def entry_of(line: bytes) -> Entry:
     return entry
 
 
-def look_of(line: bytes) -> text.Look:
-    """What shows of an entry without reading it. `Damaged` as `entry_of`, and for what is of no usual kind."""
-    try:
-        return text.look_of(line, _heads)
-    except (ValueError, KeyError) as error:
-        raise Damaged("a manifest is damaged", cause=error) from error
-
-
 def line_of(name: bytes, entry: Entry) -> bytes:
     """The line of what has this name in its directory, and is none itself."""
     return text.line_of(name, entry)
@@ -172,8 +164,11 @@ class Manifest:
         return self._digest
 
     def dump(self) -> Bytes:
-        body = b"\n".join(self._lines())
-        return body + _CHECKSUM + hashlib.sha256(body).hexdigest().encode() + b"\n"
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[Bytes]:
+        """What `dump` gives, one after the other: there may be a hundred megabytes of it."""
+        return text.with_checksum(self._lines(), _CHECKSUM)
 
     def _lines(self) -> Iterator[Bytes]:
         yield _HEADER + b"%d" % FORMAT
@@ -182,7 +177,6 @@ class Manifest:
             yield b"%b\t%d\t%d\t%d\t%b\t%b" % fields
             if lines:
                 yield lines
-        yield b""
 
     @classmethod
     def load(cls, data: Bytes, what: str) -> Manifest:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from .entry import ORIGINS, Entry
 
@@ -14,6 +15,7 @@ _ESCAPES = {b"\\": b"\\\\", b"\t": b"\\t", b"\n": b"\\n"}
 _UNESCAPES = {escape: plain for plain, escape in _ESCAPES.items()}
 _NO_NAMES = (b".", b"..")
 _HEX = b"0123456789abcdef"
+_PIECE = 512 * 1024
 
 
 def escaped(text: bytes) -> bytes:
@@ -78,6 +80,22 @@ def digest_of(lines: bytes) -> bytes:
     for fields in _CONTENT.findall(lines):
         digest.update(b"".join(fields) + b"\n")
     return digest.hexdigest().encode()
+
+
+def with_checksum(lines: Iterable[bytes], mark: bytes) -> Iterator[bytes]:
+    """These lines and the one that `checked` looks for, as the pieces of a file."""
+    digest, piece, size = hashlib.sha256(), [], 0
+    for line in lines:
+        piece.append(line)
+        size += len(line)
+        if size > _PIECE:
+            text = b"\n".join([*piece, b""])
+            digest.update(text)
+            yield text
+            piece, size = [], 0
+    text = b"\n".join([*piece, b""])
+    digest.update(text)
+    yield text + mark + digest.hexdigest().encode() + b"\n"
 
 
 # ---------------------------------------------------------------- reading
@@ -154,17 +172,34 @@ def entries_in(lines: bytes, heads: Heads) -> dict[bytes, Entry]:
     return entries
 
 
-Look = tuple[int, int | None, int | None, int, int]
-"""What shows of an entry without reading it: `st_mode`, uid, gid, size, and mtime in ns."""
 _FORMATS = {"d": stat.S_IFDIR, "f": stat.S_IFREG, "l": stat.S_IFLNK}
 
 
-def look_of(line: bytes, heads: Heads) -> Look:
-    """What an entry looks like: quicker than reading all of its line. `ValueError` or `KeyError` for what is no line,
-    or cannot be told by looking."""
-    head, size, mtime_ns, _, _ = line.rsplit(b"\t", 4)
-    kind, mode, uid, gid, _, _ = heads[head]
-    return _FORMATS[kind] | mode, uid, gid, int(size), int(mtime_ns)
+class Looks(dict[bytes, tuple[int, int | None, int | None]]):
+    """What the fields that many lines have in common say of a status: `st_mode`, uid and gid."""
+
+    def __missing__(self, text: bytes) -> tuple[int, int | None, int | None]:
+        kind, mode, uid, gid, _, _ = Heads()[text]
+        look = self[text] = _FORMATS.get(kind, 0) | mode, uid, gid
+        return look
+
+
+_looks = Looks()
+
+
+def looks_as(name: bytes, status: os.stat_result, line: bytes) -> bool:
+    """Whether what has this name is by its status what a line says. An empty line, and one that none can be, says
+    nothing of anything."""
+    try:
+        head, size, mtime_ns, _, its_name = line.rsplit(b"\t", 4)
+        return (
+            (its_name == name or unescaped(its_name) == name)
+            and status.st_mtime_ns == int(mtime_ns)
+            and status.st_size == int(size)
+            and (status.st_mode, status.st_uid, status.st_gid) == _looks[head]
+        )
+    except (ValueError, KeyError):
+        return False
 
 
 def is_name(name: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 from .descent import Descent, Listing, open_below, open_root, walk
 from .examine import Fault, examine
-from .halves import half, half_of
+from .halves import every_other, half, half_of
 from .names import only_here
 from .reading import Content, NotReadable
 from .source import Excluded, Source
@@ -18,6 +18,7 @@ __all__ = [
     "NotReadable",
     "Source",
     "as_sealed",
+    "every_other",
     "examine",
     "half",
     "half_of",

@@ -6,12 +6,11 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterable
-from operator import attrgetter
 from pathlib import Path
 
 from treeswap.aside import Aside
 from treeswap.errors import Damaged
-from treeswap.manifest import Entry, Manifest, look_of
+from treeswap.manifest import Entry, Manifest, looks_as
 
 from .descent import Listing, open_below, open_root, walk
 from .halves import half
@@ -69,24 +68,18 @@ class _Look:
         own, sealed = os.fstat(listing.fd), self._sealed[listing.path]
         if not has_status(own, sealed.entry):
             return None
-        directories, lines = self._below[listing.path], sealed.by_name()
-        if len(listing.entries) != len(lines) + len(directories):
-            return None
-        prefix = listing.path + b"/" if listing.path else b""
+        directories, prefix = self._below[listing.path], listing.path + b"/" if listing.path else b""
+        lines = iter(sealed.lines.split(b"\n") if sealed.lines else ())
+        listing.entries.sort()  # as the lines are
         for name, found in listing.entries:
-            line = lines.get(name)
-            if line is not None:
-                if _look(found.stat(follow_symlinks=False)) != look_of(line):
+            if name in directories:
+                if not found.is_dir(follow_symlinks=False):
                     return None
-            elif name in directories and found.is_dir(follow_symlinks=False):
                 if prefix + name not in left_out:
                     listing.enter.append(name)
-            else:
+            elif not looks_as(name, found.stat(follow_symlinks=False), next(lines, b"")):
                 return None
-        return own.st_ino
-
-
-_look = attrgetter("st_mode", "st_uid", "st_gid", "st_size", "st_mtime_ns")
+        return own.st_ino if next(lines, None) is None else None
 
 
 def kind_of(status: os.stat_result) -> str:

@@ -11,7 +11,7 @@ from treeswap.cache import Cache
 from treeswap.errors import SourceRefused, listed
 from treeswap.manifest import Entry, Manifest
 from treeswap.outcomes import Listener, silent
-from treeswap.scan import Source, half
+from treeswap.scan import Source, every_other, half
 from treeswap.scan.reading import words
 
 from .reader import Found, Reader, is_as
@@ -38,8 +38,8 @@ class Contents:
 
     def read(self, links: Mapping[bytes, bytes]) -> None:
         """Reads everything. `links` are the symlinks that the tree has, whatever the source has in their places."""
-        other = half(self._base)
         try:
+            other = half(self._base) if self._base else self._every_other()
             if not other:
                 self.found = self._reader(links, self._listener).read([b""])
             else:
@@ -48,6 +48,10 @@ class Contents:
             raise SourceRefused(f"{self._source} changed while it was read", cause=words(error)) from error
         for path in sorted(links):
             self._put_link(path, links[path])
+
+    def _every_other(self) -> frozenset[bytes]:
+        root_fd = self._source.open()
+        return frozenset() if root_fd is None else every_other(root_fd)
 
     def _read_in_two(self, links: Mapping[bytes, bytes], other: frozenset[bytes]) -> None:
         """Has another process read these directories meanwhile, as far as the source has them still."""

@@ -12,7 +12,7 @@ from treeswap.manifest import Manifest
 from treeswap.outcomes import FileCounts, Listener, silent
 from treeswap.scan import Descent, open_root
 
-from .placing import Placing
+from .placing import Placing, Unfinished
 from .plan import TreeWork
 from .remove import remove
 from .reuse import PRIVATE, Reuse
@@ -53,6 +53,8 @@ def place(
     except BaseException as error:
         with suppress(OSError, Failed):
             remove(destination)
+        if isinstance(error, Unfinished):
+            return place(work, destination, now=now, last_seal_ns=last_seal_ns, listener=listener)
         if isinstance(error, OSError):
             raise not_made(error, what, destination) from error
         raise

@@ -1,23 +1,17 @@
-"""Filling a new version: hard links of what stayed as it was, copies of the rest; much of it by two processes."""
+"""Making a version by one process or, where there is much to make, by two."""
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from treeswap import durable
 from treeswap.aside import Aside
-from treeswap.errors import SourceRefused
-from treeswap.manifest import Directory, Entry, Manifest, entry_of, joined, line_of
+from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, FileCounts, Listener, silent
-from treeswap.scan import Descent, NotReadable, half_of, open_below
-from treeswap.scan.reading import Attributes, attributes_hash, open_file, read_attributes, words
-from treeswap.scan.still import has_status
+from treeswap.scan import Descent, half_of, open_below
 
-from .filecopy import copy_file, dress, file_entry, new_file
+from .filling import Filling
 from .part import Part, parents, towards
 from .plan import TreeWork
 from .remove import remove_below
@@ -26,7 +20,6 @@ from .side import Side
 from .times import Times
 
 _REPORT_EVERY = 256
-_LINK_REFUSED = {errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOENT, errno.EACCES, errno.EOPNOTSUPP}
 _WORTH_IT = 512
 """How many new files take longer to be copied than another process takes to begin."""
 _LINKED_MEANWHILE = 8
@@ -34,8 +27,12 @@ _BYTES_MEANWHILE = 128 * 1024
 """How many files are linked, and how many bytes are copied, in the time that a new file takes to be made."""
 
 
+class Unfinished(Exception):
+    """Half of a version that had been given up was made, and it is not known how far."""
+
+
 class Placing:
-    """One making of a version: the source, the base and the new version are walked down side by side."""
+    """One making of a version in the directory that `target` is at."""
 
     def __init__(
         self,
@@ -48,36 +45,35 @@ class Placing:
         listener: Listener,
     ) -> None:
         self._work = work
-        self._times = times
-        self._reuse = reuse
-        self._source = source
-        self._base = base
         self._target = target
         self._listener = listener
-        self._base_directories = work.base.manifest.directories if work.base else {}
+        self._held = reuse.held
+        self._entered = reuse.entered
         self._below = below(reuse.entered)
-        self._part = Part(dict(reuse.ready), linked=sum(directory.files for directory in reuse.ready.values()))
-        self._made_before: set[bytes] = set()
+        self._filling = Filling(work, times, reuse, source, base, target, self._counted)
         self._ahead = 1
 
     def run(self) -> tuple[Manifest, FileCounts]:
-        """Fills it, with all below."""
-        roots: frozenset[bytes] = frozenset()
-        if not self._reuse.held:
-            self._disinherit()
-            roots = half_of(self._weights(), _WORTH_IT)
+        """Fills it, with all below. `Unfinished` if nobody knows what it holds now."""
+        roots = half_of(self._weights(), _WORTH_IT)
+        if not self._held:
+            self._filling.disinherit()
+        else:
+            # In the places of others there may still be a file, which goes when the directory that it is in is filled.
+            roots &= self._held.keys()
         if roots:
             self._make_in_two(roots)
         else:
             self._walk(self._below)
         self._tell()
-        part = self._part
+        part = self._filling.part
         return Manifest(part.placed), FileCounts(part.linked, part.copied, self._work.counts.removed)
 
     def _weights(self) -> dict[bytes, int]:
         """How long each directory takes to be filled, in new files."""
         weights = {}
-        for path, wanted in self._work.wanted.items():
+        for path in self._entered:
+            wanted = self._work.wanted[path]
             size = sum(entry.size for entry in wanted.entries.values())
             weights[path] = len(wanted.entries) + wanted.staying // _LINKED_MEANWHILE + size // _BYTES_MEANWHILE
         return weights
@@ -87,7 +83,7 @@ class Placing:
     def _make_in_two(self, roots: Collection[bytes]) -> None:
         """Has another process make these directories, with all that is in them, meanwhile."""
         between = {above for path in roots for above in parents(path)}
-        self._make_way(sorted({*between, *roots} - {b""}))
+        self._make_way(sorted({*between, *roots} - {b"", *self._held}))
         self._ahead = 2
         # The other process keeps this one's locks: nobody may take them before it has ended, too.
         with Aside(lambda: self._other_part(roots, between), keeps_descriptors=True) as aside:
@@ -95,17 +91,19 @@ class Placing:
             self._walk(without, unfinished=between)
             theirs = aside.result()
         if theirs is not None:
-            self._part.add(theirs, self._work.learned)
+            self._filling.part.add(theirs, self._work.learned)
             self._walk(towards(between - {b""}, {}), unfilled=between)
+        elif self._held:
+            raise Unfinished
         else:
             self._clear(roots)
             self._walk(towards(roots, self._below), unfilled=between)
 
     def _other_part(self, roots: Collection[bytes], between: Collection[bytes]) -> Part:
-        self._listener, self._part = silent, Part()
+        self._listener, self._filling.part = silent, Part()
         self._walk(towards(roots, self._below), unfilled=between, unfinished=between)
-        self._part.learn(self._work.learned)
-        return self._part
+        self._filling.part.learn(self._work.learned)
+        return self._filling.part
 
     def _make_way(self, paths: Iterable[bytes]) -> None:
         for path in paths:
@@ -115,7 +113,7 @@ class Placing:
                 os.mkdir(name, PRIVATE, dir_fd=fd)
             finally:
                 os.close(fd)
-            self._made_before.add(path)
+            self._filling.there.add(path)
 
     def _clear(self, roots: Iterable[bytes]) -> None:
         """Takes away what the other process could not finish."""
@@ -123,7 +121,7 @@ class Placing:
             above, _, name = path.rpartition(b"/")
             with Descent(open_below(self._target.fd, above)) as way:
                 remove_below(way, name, Path(os.fsdecode(path)))
-            self._made_before.discard(path)
+            self._filling.there.discard(path)
 
     # ---------------------------------------------------------------- a directory
 
@@ -136,201 +134,28 @@ class Placing:
     ) -> None:
         """Fills and finishes the root and what is `below` it and each other, but for those told."""
         if b"" not in unfilled:
-            self._fill(b"")
+            self._filling.fill(b"")
         entered = [(b"", list(below.get(b"", ())))]
         while entered:
             path, directories = entered[-1]
             if directories:
                 path = directories.pop()
-                self._enter(path)
+                self._filling.enter(path)
                 if path not in unfilled:
-                    self._fill(path)
+                    self._filling.fill(path)
                 entered.append((path, list(below.get(path, ()))))
             else:
                 entered.pop()
                 if path not in unfinished:
-                    self._finish(path)
+                    self._filling.finish(path)
                 if entered:
-                    self._leave(path)
-
-    def _disinherit(self) -> None:
-        """Frees the new directory, and so all that it will hold, of the group and ACLs that its parent hands down."""
-        fd = self._target.fd
-        os.fchown(fd, -1, os.getegid())
-        os.fchmod(fd, PRIVATE)
-        for name in ("system.posix_acl_default", "system.posix_acl_access"):
-            with suppress(OSError):
-                os.removexattr(fd, name)
-
-    def _enter(self, path: bytes) -> None:
-        name = _name(path)
-        refusal = self._source.enter(name)
-        if refusal is not None and self._work.wanted[path].entry.origin == "source":
-            raise self._changed(path, words(refusal)) from refusal
-        self._base.enter(name)
-        if path not in self._reuse.held and path not in self._made_before:
-            os.mkdir(name, PRIVATE, dir_fd=self._target.fd)
-        self._target.enter(name)
-
-    def _leave(self, path: bytes) -> None:
-        try:
-            self._source.leave()
-        except OSError as error:
-            raise self._changed(path, words(error)) from error
-        self._base.leave()
-        self._target.leave()
-
-    def _fill(self, path: bytes) -> None:
-        """Makes the files and symlinks of the directory that this is in."""
-        if path in self._reuse.ready:
-            return
-        links, fresh = self._work.parts(path)
-        stays = self._cleared(path, links)
-        made, size = {}, 0
-        for name, line in links.items():
-            if name in stays or self._link(name, base := entry_of(line)):
-                made[name] = line
-                self._part.linked += 1
-                self._counted()
-            else:
-                fresh[name] = (base, base)
-        for name, (entry, before) in fresh.items():
-            make = self._file if entry.kind == "f" else self._symlink
-            entry = make(joined(path, name), name, entry, before)
-            made[name] = line_of(name, entry)
-            size += entry.size if entry.kind == "f" else 0
-            self._part.copied += 1
-            self._counted()
-        self._part.placed[path] = self._made(path, made, fresh, size)
-
-    def _made(self, path: bytes, made: dict[bytes, bytes], fresh: Collection[bytes], size: int) -> Directory:
-        """The directory with these entries, of which the `fresh` files have this size together."""
-        wanted = self._work.wanted[path]
-        if wanted.before is None:
-            return Directory.of_lines(wanted.entry, made, size)
-        if not fresh and not wanted.unlike:
-            return wanted.before
-        linked = wanted.before.bytes - sum(
-            entry.size
-            for name, line in wanted.before.by_name().items()
-            if (name in fresh or name not in made) and (entry := entry_of(line)).kind == "f"
-        )
-        return Directory.of_lines(wanted.entry, made, linked + size)
-
-    def _cleared(self, path: bytes, links: Mapping[bytes, bytes]) -> set[bytes]:
-        """Takes away what this directory holds and should not; the names of what it holds already as it should."""
-        if path not in self._reuse.held:
-            return set()
-        held = self._reuse.held[path].by_name()
-        stays = {name for name, _ in links.items() & held.items()}
-        self._reuse.clear(self._target, path, held.keys() - stays)
-        return stays
+                    self._filling.leave(path)
 
     def _counted(self) -> None:
-        if (self._part.linked + self._part.copied) % _REPORT_EVERY == 0:
+        if (self._filling.part.linked + self._filling.part.copied) % _REPORT_EVERY == 0:
             self._tell()
 
     def _tell(self) -> None:
         counts = self._work.counts
-        whole, done = counts.linked + counts.copied, self._part.linked + self._part.copied
+        whole, done = counts.linked + counts.copied, self._filling.part.linked + self._filling.part.copied
         self._listener(Event("stage", self._work.tree.name, min(done * self._ahead, whole), whole))
-
-    def _link(self, name: bytes, sealed: Entry) -> bool:
-        """A hard link of what the base has there, if that is still what was sealed and may be linked."""
-        base_fd = self._base.fd
-        if base_fd is None:
-            return False
-        try:
-            status = os.stat(name, dir_fd=base_fd, follow_symlinks=False)
-            if not has_status(status, sealed):
-                return False
-            durable.link(name, base_fd, name, self._target.fd)
-        except OSError as error:
-            if error.errno in _LINK_REFUSED:
-                return False
-            raise
-        return True
-
-    def _file(self, path: bytes, name: bytes, planned: Entry, base: Entry | None) -> Entry:
-        if self._source.fd is None:
-            raise self._changed(path, "its directory is gone")
-        try:
-            source_fd = open_file(name, self._source.fd)
-            try:
-                target_fd = new_file(name, self._target.fd, planned.mode | 0o600)
-                try:
-                    return self._filled(path, planned.origin, base, source_fd, target_fd)
-                finally:
-                    os.close(target_fd)
-            finally:
-                os.close(source_fd)
-        except NotReadable as reason:
-            raise self._changed(path, str(reason)) from reason
-
-    def _filled(self, path: bytes, origin: str, base: Entry | None, source_fd: int, target_fd: int) -> Entry:
-        read_at, content = copy_file(source_fd, target_fd)
-        entry = file_entry(content, origin, as_root=self._work.as_root)
-        above, _, name = path.rpartition(b"/")
-        if above in self._work.learned:
-            self._work.learned[above].learn(name, content.status, read_at, entry.content, entry.xattrs)
-        return dress(
-            target_fd,
-            entry,
-            content.attributes,
-            atime_ns=content.status.st_atime_ns,
-            mtime_ns=self._time_of(path, entry, base),
-            what=lambda: self._what(path),
-        )
-
-    def _time_of(self, path: bytes, entry: Entry, base: Entry | None) -> int:
-        return self._times.of_file(entry.mtime_ns, entry, base, touched=path in self._work.touched)
-
-    def _what(self, path: bytes) -> str:
-        return f"{os.fsdecode(path) or 'the directory'} of {self._work.tree.name}"
-
-    def _symlink(self, path: bytes, name: bytes, entry: Entry, base: Entry | None) -> Entry:
-        durable.symlink(entry.content, name, self._target.fd)
-        if entry.uid is not None and entry.gid is not None:
-            os.chown(name, entry.uid, entry.gid, dir_fd=self._target.fd, follow_symlinks=False)
-        mtime_ns = self._time_of(path, entry, base)
-        os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=self._target.fd, follow_symlinks=False)
-        status = os.stat(name, dir_fd=self._target.fd, follow_symlinks=False)
-        return entry._replace(mtime_ns=status.st_mtime_ns)
-
-    def _finish(self, path: bytes) -> None:
-        """Gives a directory what would be in the way, or would not last, while it is filled."""
-        if path in self._reuse.ready:
-            return
-        planned = self._work.wanted[path].entry
-        attributes: Attributes = ()
-        if planned.xattrs and self._source.fd is not None:
-            try:
-                attributes = read_attributes(self._source.fd)
-            except NotReadable as reason:
-                raise self._changed(path, str(reason)) from reason
-        entry = planned._replace(xattrs=attributes_hash(attributes))
-        made, base = planned.origin == "shared", self._base_directories.get(path)
-        mtime_ns = self._times.of_directory(
-            self._times.deploy_ns if made else planned.mtime_ns,
-            base.entry if base else None,
-            touched=path in self._work.touched,
-        )
-        entry = dress(
-            self._target.fd,
-            entry,
-            attributes,
-            atime_ns=mtime_ns,
-            mtime_ns=mtime_ns,
-            what=lambda: self._what(path),
-        )
-        self._part.placed[path] = self._part.placed[path]._replace(entry=entry)
-
-    def _changed(self, path: bytes, reason: str) -> SourceRefused:
-        return SourceRefused(
-            f"{os.fsdecode(path) or '.'} in {self._work.source} cannot be copied: {reason}",
-            hint="try again when nothing writes to the source",
-        )
-
-
-def _name(path: bytes) -> bytes:
-    return path.rpartition(b"/")[2]
