@@ -52,6 +52,19 @@ class History:
     migrations: list[Migration] = field(default_factory=list)
     open: Intent | None = None
 
+    def copy(self) -> History:
+        """A history that what becomes of this one does not change."""
+        return replace(
+            self,
+            served=self.served.copy(),
+            bad=self.bad.copy(),
+            left_at=self.left_at.copy(),
+            damaged=self.damaged.copy(),
+            gone_after=self.gone_after.copy(),
+            copied=self.copied.copy(),
+            migrations=self.migrations.copy(),
+        )
+
     def reserve(self, id: ReleaseId) -> None:
         self.highest = max(self.highest or id, id)
 

@@ -31,26 +31,35 @@ class Journal:
 
     def __init__(self, path: Path, *, by: str, clock: Clock, mode: int = 0o644) -> None:
         self._path, self._by, self._clock, self._mode = path, by, clock, mode
+        self._known = b""  # the lines that were read, all of them whole
+        self._history = History()  # and what they come to
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Every whole line, oldest first, each of which makes sense. `Damaged` names the line that does not."""
-        events = self._read()
-        self._folded(events)
+        events = self._unsealed(self._read(), 1)
+        self._fold_into(History(), events, 1)
         return iter(events)
 
     def history(self) -> History:
-        return self._folded(self._read())
+        """All lines folded, in a value of the caller's own. `Damaged` as `events`. Lines that this object has read
+        are not read again: a change asks some ten times, and a site that is deployed daily has thousands."""
+        data = self._read()
+        if not data.startswith(self._known):
+            self._known, self._history = b"", History()
+        first = self._known.count(b"\n") + 1
+        history = self._history.copy()
+        self._fold_into(history, self._unsealed(data[len(self._known) :], first), first)
+        self._known, self._history = data, history
+        return history.copy()
 
-    def _folded(self, events: Iterable[dict[str, Any]]) -> History:
-        history = History()
-        for number, event in enumerate(events, 1):
+    def _fold_into(self, history: History, events: Iterable[dict[str, Any]], first: int) -> None:
+        for number, event in enumerate(events, first):
             try:
                 _fold(history, number, event)
             except KeyError as error:
                 raise self._damaged(number, f"it has no {error}")
             except (ValueError, TypeError, UsageError) as error:
                 raise self._damaged(number, error)
-        return history
 
     def append(self, event: str, **details: Any) -> int:
         """Adds one event, durable, and gives its number (from 1)."""
@@ -101,14 +110,18 @@ class Journal:
     def outcome(self, intent: int, *, done: bool) -> None:
         self.append("outcome", of=intent, done=done)
 
-    def _read(self) -> list[dict[str, Any]]:
-        """The whole events. `Damaged` names the first line that is not one."""
+    def _read(self) -> bytes:
+        """The whole lines; none where there is no file."""
         try:
             data = contents(self._path)
         except FileNotFoundError:
-            return []
+            return b""
+        return data[: _whole_length(data, self._path)]
+
+    def _unsealed(self, data: bytes, first: int) -> list[dict[str, Any]]:
+        """The events of these lines, the first of which has this number. `Damaged` names the first that is none."""
         events: list[dict[str, Any]] = []
-        for number, line in enumerate(data[: _whole_length(data, self._path)].splitlines(), 1):
+        for number, line in enumerate(data.splitlines(), first):
             try:
                 events.append(unseal(line, f"line {number} of {self._path}"))
             except Damaged:

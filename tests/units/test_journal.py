@@ -99,6 +99,41 @@ def test_an_open_intent_that_did_not_happen_counts_for_nothing(journal: Journal)
     assert (history.served, history.bad) == ([A], set())
 
 
+def test_a_line_that_was_read_is_not_read_again(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+
+    def noted(line: bytes, what: str) -> dict[str, object]:
+        read.append(line)
+        return unseal(line, what)
+
+    monkeypatch.setattr("treeswap.journal.unseal", noted)
+    for id in (A, B):
+        journal.append("observed", id=id)
+        assert journal.history().served[-1] == id
+    journal.append("observed", id=C)
+    read.clear()
+    history = journal.history()
+    assert history.served == [A, B, C]
+    assert {unseal(line, "it")["id"] for line in read} == {C}
+    history.serve(A, NOW)  # what a caller does with it is nobody else's
+    assert journal.history().served == [A, B, C]
+
+
+def test_a_journal_that_was_replaced_or_mended_is_read_anew(journal: Journal) -> None:
+    journal.append("observed", id=A)
+    journal.append("observed", id=B)
+    both = file_of(journal).read_bytes()
+    first = both.index(b"\n") + 1
+    assert journal.history().served == [A, B]
+    file_of(journal).write_bytes(both[first:])
+    assert journal.history().served == [B]
+    file_of(journal).write_bytes(both + b'{"event":"observed"}\n' + both)
+    with pytest.raises(Damaged, match="line 3"):
+        journal.history()
+    file_of(journal).write_bytes(both + both[:first])
+    assert journal.history().served == [A, B, A]
+
+
 @given(st.dictionaries(st.text(min_size=1), st.text() | st.integers() | st.none(), min_size=1))
 def test_an_envelope_gives_back_what_was_put_in(value: dict[str, object]) -> None:
     value.pop("crc", None)
