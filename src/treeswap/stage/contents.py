@@ -39,7 +39,7 @@ class Contents:
     def read(self, links: Mapping[bytes, bytes]) -> None:
         """Reads everything. `links` are the symlinks that the tree has, whatever the source has in their places."""
         try:
-            other = half(self._base) if self._base else every_other(self._source.open())
+            other = half(self._base) if self._base else every_other(self._source.open(), self._source.excluded)
             if not other:
                 self.found = self._reader(links, self._listener).read([b""])
             else:
