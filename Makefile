@@ -14,20 +14,20 @@
 
 BIN = .venv/bin
 
-.PHONY: demo test test-crash test-soak check bench clean
+.PHONY: demo test test-crash test-soak check bench clean bytecode
 
-demo: .venv/.demo
+demo: .venv/.demo bytecode
 	@$(BIN)/python -m treeswap demo $(ARGS)
 
-test: check
+test: check bytecode
 	@scripts/test-needs
 	@$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
-test-crash: .venv/.dev
+test-crash: .venv/.dev bytecode
 	@scripts/test-needs
 	@TREESWAP_CRASH=full $(BIN)/python -m pytest tests/crash -n 2 --dist load $(ARGS)
 
-test-soak: .venv/.dev
+test-soak: .venv/.dev bytecode
 	@cd tests && PYTHONPATH=.:../src ../$(BIN)/python -m crash.soak --minutes $(or $(MINUTES),10) $(ARGS)
 	@cd tests && PYTHONPATH=.:../src ../$(BIN)/python -m serving.soak --switches $(or $(SWITCHES),100)
 
@@ -37,9 +37,14 @@ check: .venv/.dev
 	@$(BIN)/python -m mypy --strict
 	@$(BIN)/lint-imports
 
-bench: .venv/.dev
+bench: .venv/.dev bytecode
 	@scripts/test-needs
 	@PYTHONPATH=scripts $(BIN)/python -m benchmark $(ARGS)
+
+# What pip installs is compiled, what is only linked to is not: where the environment forbids to write bytecode, each
+# command would compile itself anew.
+bytecode:
+	@$(BIN)/python -m compileall -q src
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist demo.svg

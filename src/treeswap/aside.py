@@ -17,6 +17,7 @@ from . import durable
 T = TypeVar("T")
 
 _HIGHEST = 1 << 20
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Aside(Generic[T]):
@@ -30,7 +31,10 @@ class Aside(Generic[T]):
         self._pid = 0
         self._answer = -1
         parent, answer = os.getpid(), -1
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         try:
+            # No handler of this process may run in the child: it would clear away what this one still works on.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
             self._answer, answer = os.pipe()
             self._pid = os.fork()
         except OSError:
@@ -38,6 +42,8 @@ class Aside(Generic[T]):
         else:
             if self._pid == 0:
                 _work(work, answer, parent, keeps_descriptors=keeps_descriptors)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if answer >= 0:
             os.close(answer)
 
@@ -77,8 +83,9 @@ def _work(work: Callable[[], T], answer: int, parent: int, *, keeps_descriptors:
     """The child, from its beginning to its end."""
     try:
         gc.disable()  # it would touch, and so copy, the memory that both share
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        for number in _ENDING:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         durable.die_with_parent(parent)
         if not keeps_descriptors:
             os.closerange(3, answer)

@@ -1,7 +1,8 @@
 """Bringing a site to rest after a change that was interrupted: the link and the journal say what to finish or to clear.
 
 `settle` ends an open intent, and needs `switch.lock` only; `sweep` clears what dead processes left, and needs both.
-Both can themselves be interrupted anywhere and be run again.
+Both can themselves be interrupted anywhere and be run again. What removes trees is loaded where there is one to
+remove: a rollback is to be short.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from . import adopt, durable, stage, switch
+from . import adopt, durable, switch
 from .adopt import Move
 from .errors import Damaged, Failed
 from .ground import Ground
@@ -138,6 +139,8 @@ def end_adoption(ground: Ground, intent: int, *, done: bool) -> None:
 
 def _settle_unadoption(ground: Ground, intent: Intent) -> str:
     """Forward if one public path is a directory again; else nothing had happened."""
+    from . import stage
+
     copies = copies_of(ground, intent)
     begun = any(durable.is_plain_directory(copy.public) for copy in copies)
     if begun:
@@ -178,6 +181,7 @@ def sweep(ground: Ground) -> Recovered:
     if left := leftovers(ground):
         # Whoever left this may have died, or failed, between unlinking a record and its fsync.
         durable.fsync_directory(ground.layout.records)
+        from . import stage
     for path in left:
         try:
             stage.remove(path)

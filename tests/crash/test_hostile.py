@@ -92,7 +92,7 @@ def test_a_link_swapped_in_while_staging_leads_nowhere(bench: Bench, outside: Pa
                 assert (bench.world / "apps/f").read_text() in ("v1", "v2")
             subprocess.run(["rm", "-rf", bench.work / "aside"], check=True)
             small(bench, "v3").deploy().shows(apps={"f": "v3", "g/deep": "v3", "g/h/i": "v3", "z": "z"}).rests()
-        assert nth > 10 and len(replaced) > 5, "there was no race"
+        assert len(replaced) > 5, "there was no race"
 
     by(race)
 

@@ -98,7 +98,7 @@ def test_a_first_look_too(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None
     easel.write(FILES).write({"file": "at the top", "a/file": "in between", "a/x/deep/er": "below"})
     (easel.source / "b/link").symlink_to("x")
     together = easel.plan()
-    monkeypatch.setattr(contents, "every_other", lambda _: frozenset())
+    monkeypatch.setattr(contents, "every_other", lambda *_: frozenset())
     alone = easel.plan()
     assert len(asked) == 1
     assert (together.counts, together.bytes_needed, together.paths()) == (
@@ -113,9 +113,12 @@ def test_a_first_look_too(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_every_second_directory_two_levels_down_is_chosen(easel: Easel, monkeypatch: pytest.MonkeyPatch) -> None:
     easel.write(FILES).write({"a/x/deep/er": "below", "top/file": "no directory"})
-    assert len(halves.every_other(open_root(easel.source))) == 12
+    assert len(halves.every_other(open_root(easel.source), None)) == 12
+    left_out = {"a", "b/x"}
+    chosen = halves.every_other(open_root(easel.source), lambda path, _: path in left_out)
+    assert len(chosen) == 10 and not any(path.startswith((b"a/", b"b/x")) for path in chosen)
     monkeypatch.setattr(halves, "processors", lambda: 1)
-    assert halves.every_other(open_root(easel.source)) == frozenset()
+    assert halves.every_other(open_root(easel.source), None) == frozenset()
 
 
 @pytest.mark.parametrize("settled", [False, True])

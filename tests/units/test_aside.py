@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 import treeswap
 from treeswap.aside import Aside
 
@@ -67,6 +69,31 @@ def test_one_that_writes_keeps_the_locks_of_its_parent(tmp_path: Path) -> None:
         assert found is not None and str(held) in found
     finally:
         os.close(held)
+
+
+def test_no_handler_of_its_parent_runs_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a signal to both has the parent clear away is the parent's to clear away."""
+    fork, here = os.fork, os.getpid()
+
+    def struck() -> int:
+        pid = fork()
+        if pid == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return pid
+
+    def clear_away(*_: object) -> None:
+        (tmp_path / str(os.getpid() == here)).touch()
+
+    monkeypatch.setattr(os, "fork", struck)
+    before = signal.signal(signal.SIGTERM, clear_away)
+    try:
+        with Aside(lambda: 1) as aside:
+            assert aside.result() is None
+        assert list(tmp_path.iterdir()) == []
+        os.kill(here, signal.SIGTERM)  # here it is handled again
+        assert [path.name for path in tmp_path.iterdir()] == ["True"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_it_ends_with_its_parent() -> None:

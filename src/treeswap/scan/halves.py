@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
@@ -9,6 +10,7 @@ from treeswap.aside import processors
 from treeswap.manifest import Directory, joined
 
 from .descent import walk
+from .source import Excluded
 
 _WORTH_IT = 8192
 """How many files and directories take longer to be looked at than another process takes to begin."""
@@ -50,13 +52,17 @@ def half_of(files: Mapping[bytes, int], worth_it: int) -> frozenset[bytes]:
     return frozenset(chosen)
 
 
-def every_other(root_fd: int) -> frozenset[bytes]:
-    """The same of a tree that nothing is known of yet: every second directory two levels down. Closes `root_fd`."""
+def every_other(root_fd: int, excluded: Excluded | None) -> frozenset[bytes]:
+    """The same of a tree that nothing is known of yet: every second directory two levels down, but for those that are
+    excluded. Closes `root_fd`."""
     found: list[bytes] = []
     for listing in walk(root_fd, lambda *_: None):
-        names = [name for name, entry in listing.entries if entry.is_dir(follow_symlinks=False)]
-        if listing.path:
-            found += [joined(listing.path, name) for name in names]
-        else:
-            listing.enter += names
+        for name, entry in listing.entries:
+            path = joined(listing.path, name)
+            if not entry.is_dir(follow_symlinks=False) or (excluded and excluded(os.fsdecode(path), True)):
+                continue
+            if listing.path:
+                found.append(path)
+            else:
+                listing.enter.append(name)
     return frozenset(sorted(found)[::2]) if len(found) >= _MANY and processors() > 1 else frozenset()

@@ -1,6 +1,7 @@
 """Going to a release that is there already: `switch` to any, `rollback` to the last good one.
 
-Both take `switch.lock` only, so that an emergency never waits for a build.
+Both take `switch.lock` only, so that an emergency never waits for a build; and what they need for planning, adopting,
+and looking afterwards, is loaded when they do.
 """
 
 from __future__ import annotations
@@ -15,17 +16,7 @@ from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import (
-    adopting,
-    forecast,
-    migrating,
-    planning,
-    pruning,
-    sharing,
-    straying,
-    swinging,
-    tending,
-)
+from . import migrating, swinging, tending
 from .core import Core
 
 
@@ -46,6 +37,8 @@ def go_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: boo
         _refuse_damaged(core, target, force=force)
         live = _live(core, target, adopt=adopt)
         if current is not None:
+            from . import sharing, straying
+
             leaving = _leaving(core, current, target, live)
             trees = sharing.trees_of(core, target, leaving)
             if not leave_strays:
@@ -54,6 +47,8 @@ def go_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: boo
             sharing.announce(core, coming)
             notes += sharing.bring(core, coming, leave_behind=leave_strays)
         if live:
+            from . import adopting
+
             tending.prepare(core, target)  # what fails before an adoption adopts nothing
             adopting.probe(core, live, allow_gap=False)
             current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
@@ -66,6 +61,8 @@ def go_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: boo
 
 
 def plan_switch(core: Core, token: str) -> Plan:
+    from . import planning
+
     target = core.find_release(token)
     current = core.ground.current()
     if current == target.id:
@@ -219,6 +216,8 @@ def _complete(core: Core, target: Record, before: ReleaseId | None, current: Rec
         switch.sync_release(core.layout, record)
         core.ground.records.write(record)
     except BaseException:
+        from . import pruning
+
         core.ground.records.remove([id])
         pruning.remove_files(core, id, {})
         raise
@@ -252,6 +251,8 @@ def _leaving(core: Core, current: Record, target: Record, live: Sequence[Tree] =
 
 def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]:
     """A rollback only warns, and looks only when it is done."""
+    from . import sharing, straying
+
     try:
         leaving = _leaving(core, current, target)
         trees = sharing.trees_of(core, target, leaving)
@@ -268,6 +269,8 @@ def _strays_left(core: Core, current: Record, target: Record) -> tuple[str, ...]
 
 
 def _steps(core: Core, target: Record, current: ReleaseId | None) -> tuple[str, ...]:
+    from . import forecast, planning
+
     after = tuple(f"run: {planning.told(command)}" for command in core.settings.after_switch)
     now = _served(core)
     return (

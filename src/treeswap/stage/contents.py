@@ -51,7 +51,7 @@ class Contents:
 
     def _every_other(self) -> frozenset[bytes]:
         root_fd = self._source.open()
-        return frozenset() if root_fd is None else every_other(root_fd)
+        return frozenset() if root_fd is None else every_other(root_fd, self._source.excluded)
 
     def _read_in_two(self, links: Mapping[bytes, bytes], other: frozenset[bytes]) -> None:
         """Has another process read these directories meanwhile, as far as the source has them still."""

@@ -26,8 +26,8 @@ _LINK_REFUSED = {errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOENT, errno.EAC
 
 
 class Filling:
-    """The source, the base and the new version, walked down side by side. `part` is what was made so far, `there` the
-    directories that need not be made; `counted` is called after each file and symlink."""
+    """The source, the base and the new version, walked down side by side. `part` is what was made so far, `there` are
+    the directories that need not be made."""
 
     def __init__(
         self,
@@ -37,22 +37,20 @@ class Filling:
         source: Side,
         base: Side,
         target: Descent,
-        counted: Callable[[], None],
     ) -> None:
         self.part = Part(dict(reuse.ready), linked=sum(directory.files for directory in reuse.ready.values()))
         self.there = set(reuse.held)
-        self._work = work
+        self.work = work
         self._times = times
-        self._reuse = reuse
+        self.reuse = reuse
         self._source = source
         self._base = base
-        self._target = target
-        self._counted = counted
+        self.target = target
         self._base_directories = work.base.manifest.directories if work.base else {}
 
     def disinherit(self) -> None:
         """Frees the new directory, and so all that it will hold, of the group and ACLs that its parent hands down."""
-        fd = self._target.fd
+        fd = self.target.fd
         os.fchown(fd, -1, os.getegid())
         os.fchmod(fd, PRIVATE)
         for name in ("system.posix_acl_default", "system.posix_acl_access"):
@@ -63,12 +61,12 @@ class Filling:
         """Goes down into a directory, which is made if need be."""
         name = _name(path)
         refusal = self._source.enter(name)
-        if refusal is not None and self._work.wanted[path].entry.origin == "source":
+        if refusal is not None and self.work.wanted[path].entry.origin == "source":
             raise self._changed(path, words(refusal)) from refusal
         self._base.enter(name)
         if path not in self.there:
-            os.mkdir(name, PRIVATE, dir_fd=self._target.fd)
-        self._target.enter(name)
+            os.mkdir(name, PRIVATE, dir_fd=self.target.fd)
+        self.target.enter(name)
 
     def leave(self, path: bytes) -> None:
         """Goes back up from this one."""
@@ -77,20 +75,20 @@ class Filling:
         except OSError as error:
             raise self._changed(path, words(error)) from error
         self._base.leave()
-        self._target.leave()
+        self.target.leave()
 
-    def fill(self, path: bytes) -> None:
-        """Makes the files and symlinks of the directory that this is in."""
-        if path in self._reuse.ready:
+    def fill(self, path: bytes, counted: Callable[[], None]) -> None:
+        """Makes the files and symlinks of the directory that this is in; `counted` is called after each."""
+        if path in self.reuse.ready:
             return
-        links, fresh = self._work.parts(path)
+        links, fresh = self.work.parts(path)
         stays = self._cleared(path, links)
         made, size = {}, 0
         for name, line in links.items():
             if name in stays or self._link(name, base := entry_of(line)):
                 made[name] = line
                 self.part.linked += 1
-                self._counted()
+                counted()
             else:
                 fresh[name] = (base, base)
         for name, (entry, before) in fresh.items():
@@ -99,12 +97,12 @@ class Filling:
             made[name] = line_of(name, entry)
             size += entry.size if entry.kind == "f" else 0
             self.part.copied += 1
-            self._counted()
+            counted()
         self.part.placed[path] = self._made(path, made, fresh, size)
 
     def _made(self, path: bytes, made: dict[bytes, bytes], fresh: _Fresh, size: int) -> Directory:
         """The directory with these entries, of which the `fresh` files have this size together."""
-        wanted = self._work.wanted[path]
+        wanted = self.work.wanted[path]
         if wanted.before is None:
             return Directory.of_lines(wanted.entry, made, size)
         if not fresh and not wanted.unlike:
@@ -116,11 +114,11 @@ class Filling:
 
     def _cleared(self, path: bytes, links: Mapping[bytes, bytes]) -> set[bytes]:
         """Takes away what this directory holds and should not; the names of what it holds already as it should."""
-        if path not in self._reuse.held:
+        if path not in self.reuse.held:
             return set()
-        held = self._reuse.held[path].by_name()
+        held = self.reuse.held[path].by_name()
         stays = {name for name, line in links.items() if held.get(name) == line}
-        self._reuse.clear(self._target, path, held.keys() - stays)
+        self.reuse.clear(self.target, path, held.keys() - stays)
         return stays
 
     def _link(self, name: bytes, sealed: Entry) -> bool:
@@ -132,7 +130,7 @@ class Filling:
             status = os.stat(name, dir_fd=base_fd, follow_symlinks=False)
             if not has_status(status, sealed):
                 return False
-            durable.link(name, base_fd, name, self._target.fd)
+            durable.link(name, base_fd, name, self.target.fd)
         except OSError as error:
             if error.errno in _LINK_REFUSED:
                 return False
@@ -145,7 +143,7 @@ class Filling:
         try:
             source_fd = open_file(name, self._source.fd)
             try:
-                target_fd = new_file(name, self._target.fd, planned.mode | 0o600)
+                target_fd = new_file(name, self.target.fd, planned.mode | 0o600)
                 try:
                     return self._filled(path, planned.origin, base, source_fd, target_fd)
                 finally:
@@ -157,10 +155,10 @@ class Filling:
 
     def _filled(self, path: bytes, origin: str, base: Entry | None, source_fd: int, target_fd: int) -> Entry:
         read_at, content = copy_file(source_fd, target_fd)
-        entry = file_entry(content, origin, as_root=self._work.as_root)
+        entry = file_entry(content, origin, as_root=self.work.as_root)
         above, _, name = path.rpartition(b"/")
-        if above in self._work.learned:
-            self._work.learned[above].learn(name, content.status, read_at, entry.content, entry.xattrs)
+        if above in self.work.learned:
+            self.work.learned[above].learn(name, content.status, read_at, entry.content, entry.xattrs)
         return dress(
             target_fd,
             entry,
@@ -171,25 +169,25 @@ class Filling:
         )
 
     def _time_of(self, path: bytes, entry: Entry, base: Entry | None) -> int:
-        return self._times.of_file(entry.mtime_ns, entry, base, touched=path in self._work.touched)
+        return self._times.of_file(entry.mtime_ns, entry, base, touched=path in self.work.touched)
 
     def _what(self, path: bytes) -> str:
-        return f"{os.fsdecode(path) or 'the directory'} of {self._work.tree.name}"
+        return f"{os.fsdecode(path) or 'the directory'} of {self.work.tree.name}"
 
     def _symlink(self, path: bytes, name: bytes, entry: Entry, base: Entry | None) -> Entry:
-        durable.symlink(entry.content, name, self._target.fd)
+        durable.symlink(entry.content, name, self.target.fd)
         if entry.uid is not None and entry.gid is not None:
-            os.chown(name, entry.uid, entry.gid, dir_fd=self._target.fd, follow_symlinks=False)
+            os.chown(name, entry.uid, entry.gid, dir_fd=self.target.fd, follow_symlinks=False)
         mtime_ns = self._time_of(path, entry, base)
-        os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=self._target.fd, follow_symlinks=False)
-        status = os.stat(name, dir_fd=self._target.fd, follow_symlinks=False)
+        os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=self.target.fd, follow_symlinks=False)
+        status = os.stat(name, dir_fd=self.target.fd, follow_symlinks=False)
         return entry._replace(mtime_ns=status.st_mtime_ns)
 
     def finish(self, path: bytes) -> None:
         """Gives a directory what would be in the way, or would not last, while it is filled."""
-        if path in self._reuse.ready:
+        if path in self.reuse.ready:
             return
-        planned = self._work.wanted[path].entry
+        planned = self.work.wanted[path].entry
         attributes: Attributes = ()
         if planned.xattrs and self._source.fd is not None:
             try:
@@ -201,10 +199,10 @@ class Filling:
         mtime_ns = self._times.of_directory(
             self._times.deploy_ns if made else planned.mtime_ns,
             base.entry if base else None,
-            touched=path in self._work.touched,
+            touched=path in self.work.touched,
         )
         entry = dress(
-            self._target.fd,
+            self.target.fd,
             entry,
             attributes,
             atime_ns=mtime_ns,
@@ -215,7 +213,7 @@ class Filling:
 
     def _changed(self, path: bytes, reason: str) -> SourceRefused:
         return SourceRefused(
-            f"{os.fsdecode(path) or '.'} in {self._work.source} cannot be copied: {reason}",
+            f"{os.fsdecode(path) or '.'} in {self.work.source} cannot be copied: {reason}",
             hint="try again when nothing writes to the source",
         )
 

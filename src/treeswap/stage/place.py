@@ -12,6 +12,7 @@ from treeswap.manifest import Manifest
 from treeswap.outcomes import FileCounts, Listener, silent
 from treeswap.scan import Descent, open_root
 
+from .filling import Filling
 from .placing import Placing, Unfinished
 from .plan import TreeWork
 from .remove import remove
@@ -49,7 +50,7 @@ def place(
             Side(_root_of_links(work)) as base,
             Descent(open_root(destination)) as target,
         ):
-            return Placing(work, times, Reuse(work, held, times), source, base, target, listener).run()
+            return Placing(Filling(work, times, Reuse(work, held, times), source, base, target), listener).run()
     except BaseException as error:
         with suppress(OSError, Failed):
             remove(destination)

@@ -13,11 +13,8 @@ from treeswap.scan import Descent, half_of, open_below
 
 from .filling import Filling
 from .part import Part, parents, towards
-from .plan import TreeWork
 from .remove import remove_below
-from .reuse import PRIVATE, Reuse, below
-from .side import Side
-from .times import Times
+from .reuse import PRIVATE, below
 
 _REPORT_EVERY = 256
 _WORTH_IT = 512
@@ -32,25 +29,16 @@ class Unfinished(Exception):
 
 
 class Placing:
-    """One making of a version in the directory that `target` is at."""
+    """One making of a version."""
 
-    def __init__(
-        self,
-        work: TreeWork,
-        times: Times,
-        reuse: Reuse,
-        source: Side,
-        base: Side,
-        target: Descent,
-        listener: Listener,
-    ) -> None:
-        self._work = work
-        self._target = target
+    def __init__(self, filling: Filling, listener: Listener) -> None:
+        self._filling = filling
+        self._work = filling.work
+        self._target = filling.target
+        self._held = filling.reuse.held
+        self._entered = filling.reuse.entered
+        self._below = below(filling.reuse.entered)
         self._listener = listener
-        self._held = reuse.held
-        self._entered = reuse.entered
-        self._below = below(reuse.entered)
-        self._filling = Filling(work, times, reuse, source, base, target, self._counted)
         self._ahead = 1
 
     def run(self) -> tuple[Manifest, FileCounts]:
@@ -134,7 +122,7 @@ class Placing:
     ) -> None:
         """Fills and finishes the root and what is `below` it and each other, but for those told."""
         if b"" not in unfilled:
-            self._filling.fill(b"")
+            self._filling.fill(b"", self._counted)
         entered = [(b"", list(below.get(b"", ())))]
         while entered:
             path, directories = entered[-1]
@@ -142,7 +130,7 @@ class Placing:
                 path = directories.pop()
                 self._filling.enter(path)
                 if path not in unfilled:
-                    self._filling.fill(path)
+                    self._filling.fill(path, self._counted)
                 entered.append((path, list(below.get(path, ()))))
             else:
                 entered.pop()
