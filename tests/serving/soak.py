@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,10 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from treeswap.demo import example, front
+from treeswap.demo import front
+from treeswap.demo.changing import Changing
 from treeswap.demo.grounds import Grounds, grounds
 from treeswap.demo.readers import visiting
-from treeswap.demo.verdict import Move, Verdict, judge
+from treeswap.demo.verdict import Verdict, judge
 
 VERBS = ("deploy", "deploy", "rollback")
 """One after the other, again and again."""
@@ -52,43 +51,13 @@ class Soaked:
         )
 
 
-class _Site:
-    """What is served, and what was done when."""
-
-    def __init__(self, place: Grounds) -> None:
-        self._place = place
-        self._next = itertools.count(1)
-        self._versions: dict[str, str] = {}
-        self.moves: list[Move] = []
-
-    def change(self, verb: str, *options: str) -> None:
-        started = time.monotonic()
-        if verb == "deploy":
-            version = str(next(self._next))
-            example.stamp(self._place.work / "new", version)
-        clean = {name: text for name, text in os.environ.items() if not name.startswith("TREESWAP_")}
-        words = [sys.executable, "-m", "treeswap", verb, *options]
-        done = subprocess.run(words, cwd=self._place.work, env=clean, capture_output=True, text=True)
-        assert done.returncode == 0, f"{verb}: {done.returncode}\n{done.stdout}{done.stderr}"
-        release = (self._place.site / "current").readlink().name
-        if verb == "deploy":
-            self._versions[release] = version
-        self.moves.append(Move(verb, self._versions[release], release, started, time.monotonic()))
-
-    def printed(self, port: int) -> str:
-        words = [sys.executable, "-m", "treeswap", "webserver", "nginx", "--host", "127.0.0.1", "--port", str(port)]
-        return subprocess.run(words, cwd=self._place.work, check=True, capture_output=True, text=True).stdout
-
-
 @contextmanager
-def _address(place: Grounds, site: _Site, nginx: str | None) -> Iterator[str]:
+def _address(place: Grounds, site: Changing, nginx: str | None) -> Iterator[str]:
     """Where visitors ask."""
     if nginx is None:
         yield str(place.socket)
         return
-    port = front.free_port()
-    with front.serving(nginx, place.work / "nginx", site.printed(port), port):
-        place.configure(f"http://127.0.0.1:{port}/up")
+    with site.front(nginx) as port:
         yield str(port)
 
 
@@ -96,13 +65,16 @@ def soak(switches: int, visitors: int, nginx: str | None) -> Soaked:
     """So many switches under the requests of so many visitors, through nginx, or straight to the socket."""
     with grounds() as place:
         place.make("0")
-        site = _Site(place)
-        site.change("deploy", "--adopt")
+        site, versions = Changing(place), itertools.count(1)
+        site.deploy(str(next(versions)), "--adopt")
         with _address(place, site, nginx) as address, visiting(address, visitors) as tracks:
             began = time.monotonic()
             time.sleep(_SEEN)
             for verb in itertools.islice(itertools.cycle(VERBS), switches):
-                site.change(verb)
+                if verb == "deploy":
+                    site.deploy(str(next(versions)))
+                else:
+                    site.rollback()
                 time.sleep(_SEEN)
             seconds = time.monotonic() - began
         through = Path(nginx).name if nginx else "current/run/web.sock"

@@ -4,6 +4,7 @@ go through all its public paths; what they saw becomes a picture.
 example     the site that is deployed: where it is kept, how a version of it is stamped, its treeswap.toml
 grounds     the directories in which it lives, of which nothing is left
 front       nginx before it
+changing    commands that change it, for whoever does not show them
 reader      a process that reads, and tells what it saw
 visitor     a process that asks for pages and static files, and tells what it was answered
 tracks      what one reader or visitor saw

@@ -25,9 +25,9 @@ def reading(places: Sequence[Place], count: int) -> Iterator[list[Track]]:
 
 
 @contextmanager
-def visiting(address: str, count: int) -> Iterator[list[Track]]:
-    """The same with so many visitors, see `visitor`."""
-    with _running([["treeswap.demo.visitor", str(count), address]]) as tracks:
+def visiting(address: str, count: int, *, named: bool = True) -> Iterator[list[Track]]:
+    """The same with so many visitors, see `visitor`; whether answers have to name their release."""
+    with _running([["treeswap.demo.visitor", str(count), address, *([] if named else ["--unnamed"])]]) as tracks:
         yield tracks
 
 

@@ -50,7 +50,9 @@ class Track:
     A pass is one lookup in each tree, of a visitor a page and a static file, one after the other; `straddled` has the
     times of those that saw more than one version. `changes` has, for each change of version, the lookups around it. Of
     a visitor, `mixed` counts the answers of which not all was of one release, `named` has the version that came under
-    each release's name, and `counts` when what was answered.
+    each release's name, and `counts` when what was answered; `kinds` says how often which failure was met, `waits` how
+    many requests were answered after how many milliseconds (rounded up), and `longest` how many seconds at most
+    passed between two good pages.
     """
 
     name: str
@@ -65,6 +67,9 @@ class Track:
     mixed: int = 0
     named: Mapping[str, str] = field(default_factory=dict)
     counts: tuple[Count, ...] = ()
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    waits: tuple[tuple[int, int], ...] = ()
+    longest: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -84,4 +89,7 @@ class Track:
             mixed=data["mixed"],
             named=data["named"],
             counts=tuple(Count(**count) for count in data["counts"]),
+            kinds=data["kinds"],
+            waits=tuple((milliseconds, requests) for milliseconds, requests in data["waits"]),
+            longest=data["longest"],
         )

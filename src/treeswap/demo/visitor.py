@@ -1,14 +1,15 @@
 """A process of visitors: `python -m treeswap.demo.visitor COUNT ADDRESS`, where ADDRESS is a port on loopback, or the
-path of a socket that is connected to anew for each request.
+path of a socket that is connected to anew for each request. With `--unnamed` answers need not say X-Release.
 
-Each asks for the page, then for a static file, without a pause. It says `ready`, goes on until its standard input
-ends, and tells a `Track` for each visitor as JSON, in a list.
+Each asks for the page, then for a static file, without a pause but after an error. It says `ready`, goes on until its
+standard input ends, and tells a `Track` for each visitor as JSON, in a list.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import math
 import re
 import signal
 import socket
@@ -22,6 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from .tracks import SLICE, Count, Stretch, Track
 
 _TIMEOUT = 30.0
+_REST = 0.02
+"""Seconds after an error: how many there are is not to depend on how quickly the next one comes."""
 _PAGE = re.compile(rb'<dd id="\w+">\s*(\w+)\s*</dd>')
 _FILE = re.compile(rb"^(\w+)\s*$")
 PASS = (("/", _PAGE, 3), ("/static/version.txt", _FILE, 1))
@@ -30,10 +33,10 @@ PASS = (("/", _PAGE, 3), ("/static/version.txt", _FILE, 1))
 
 def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us, who then closes our input
-    count, address = int(arguments[0]), arguments[1]
+    count, address, named = int(arguments[0]), arguments[1], "--unnamed" not in arguments[2:]
     over = threading.Event()
     with ThreadPoolExecutor(count) as threads:
-        coming = [threads.submit(visit, f"visitor {n}", address, over.is_set) for n in range(1, count + 1)]
+        coming = [threads.submit(visit, f"visitor {n}", address, over.is_set, named=named) for n in range(1, count + 1)]
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.read()
@@ -65,16 +68,27 @@ class Mixture(ValueError):
     """One answer says two versions."""
 
 
-def visit(name: str, address: str, over: Callable[[], bool]) -> Track:
-    """Visits until it is over."""
+class NoAnswer(ValueError):
+    """What came is no whole answer; `status` is what it came with."""
+
+    def __init__(self, path: str, status: int, release: str | None, body: bytes) -> None:
+        super().__init__(f"{path} is answered with {status}, X-Release {release}, and {body[:200]!r}")
+        self.status = status
+
+
+def visit(name: str, address: str, over: Callable[[], bool], *, named: bool = True) -> Track:
+    """Visits until it is over. Where answers are not `named`, the version that one says is taken for its release."""
     clock = time.monotonic
     line = _line_to(address)
     requests = passes = failed = mixed = 0
     failures: list[str] = []
     straddled: list[float] = []
     stretches: list[Stretch] = []
-    named: dict[str, str] = {}
+    names: dict[str, str] = {}
     counts: Counter[tuple[int, str]] = Counter()
+    kinds: Counter[str] = Counter()
+    waits: Counter[int] = Counter()
+    good_page, longest = clock(), 0.0
     while not over():
         passes += 1
         seen = set()
@@ -82,17 +96,24 @@ def visit(name: str, address: str, over: Callable[[], bool]) -> Track:
             requests += 1
             began = clock()
             try:
-                release, version = _ask(line, path, pattern, number)
-                if named.setdefault(release, version) != version:
-                    raise Mixture(f"{path} says version {version} and is of {release}, whose is {named[release]}")
+                release, version = _ask(line, path, pattern, number, named)
+                if names.setdefault(release, version) != version:
+                    raise Mixture(f"{path} says version {version} and is of {release}, whose is {names[release]}")
             except (OSError, http.client.HTTPException, ValueError) as error:
                 line.close()
-                mixed += isinstance(error, Mixture)
-                failed += not isinstance(error, Mixture)
                 if len(failures) < 10:
                     failures.append(f"{type(error).__name__}: {error}")
+                if isinstance(error, Mixture):
+                    mixed += 1
+                else:
+                    failed += 1
+                    kinds[str(error.status) if isinstance(error, NoAnswer) else type(error).__name__] += 1
+                    time.sleep(_REST)
                 continue
             ended = clock()
+            waits[math.ceil((ended - began) * 1000)] += 1
+            if path == PASS[0][0]:
+                longest, good_page = max(longest, ended - good_page), ended
             seen.add(version)
             counts[int(ended / SLICE), version] += 1
             if stretches and stretches[-1].version == version:
@@ -112,24 +133,28 @@ def visit(name: str, address: str, over: Callable[[], bool]) -> Track:
         tuple(stretches),
         tuple(straddled),
         mixed=mixed,
-        named=named,
+        named=names,
         counts=tuple(Count(slice_, version, number) for (slice_, version), number in sorted(counts.items())),
+        kinds=dict(kinds),
+        waits=tuple(sorted(waits.items())),
+        longest=max(longest, clock() - good_page),
     )
 
 
-def _ask(line: http.client.HTTPConnection, path: str, pattern: re.Pattern[bytes], number: int) -> tuple[str, str]:
-    """The release that an answer names, and the version that all its parts say. `Mixture`; `ValueError` where it is no
-    whole answer."""
+def _ask(
+    line: http.client.HTTPConnection, path: str, pattern: re.Pattern[bytes], number: int, named: bool
+) -> tuple[str, str]:
+    """The release that an answer names, and the version that all its parts say. `Mixture`; `NoAnswer`."""
     line.request("GET", path)
     answer = line.getresponse()
     body = answer.read()
     release = answer.getheader("X-Release")
     said = [found.decode() for found in pattern.findall(body)]
-    if answer.status != 200 or not release or len(said) != number:
-        raise ValueError(f"{path} is answered with {answer.status}, X-Release {release}, and {body[:200]!r}")
+    if answer.status != 200 or (named and not release) or len(said) != number:
+        raise NoAnswer(path, answer.status, release, body)
     if len(set(said)) > 1:
         raise Mixture(f"{path} of {release} says versions {', '.join(said)}")
-    return release, said[0]
+    return (release if named and release else said[0]), said[0]
 
 
 if __name__ == "__main__":
