@@ -7,6 +7,8 @@ contending    what a contender is; copying, versioning, capistrano are the conte
 sameness      whether what came out is what went in
 racing        the contenders one after the other, step by step, round by round
 switching     what readers see of the switch itself; watcher.py is one reader
+serving       ways to deploy a site whose processes answer requests
+answering     what visitors are answered meanwhile
 starting      how long the program takes to start
 figures       what was measured, and medians and ratios of it
 page, plot    docs/benchmarks.md and docs/benchmarks.svg

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import inputs as fetched
 
+from .answering import answer
 from .asking import SIZES, Asked, Course, asked
 from .machine import facts
 from .page import Report, markdown, write
@@ -34,6 +35,8 @@ def main() -> None:
         if wanted.switches:
             (room / "switching").mkdir()
             report.watched = watch(room / "switching", wanted.switches, wanted.wants, _tell)
+        if wanted.deploys:
+            report.answered = answer(wanted.deploys, wanted.wants, _tell)
         if wanted.starts and wanted.wants("treeswap"):
             _tell("start-up")
             report.starts = starts(room / "starting", wanted.starts)

@@ -13,7 +13,8 @@ from .capistrano import Capistrano
 from .contending import Contender
 from .copying import COPYING, LinkDest, OlderLinkDest, Treeswap
 from .inputs import Input
-from .moving import MOVERS
+from .moving import MOVERS, Mover
+from .serving import WAYS, Way
 from .versioning import VERSIONING
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -58,6 +59,7 @@ class Asked:
     rounds: int | None
     only: tuple[str, ...]
     switches: int
+    deploys: int
     starts: int
     out: Path | None
 
@@ -66,7 +68,8 @@ class Asked:
 
 
 def asked(words: Sequence[str] | None = None) -> Asked:
-    names = list(dict.fromkeys([kind.name for kind in _ALL] + [mover.name for mover in MOVERS]))
+    kinds: tuple[type[Contender | Mover | Way], ...] = (*_ALL, *MOVERS, *WAYS)
+    names = list(dict.fromkeys(kind.name for kind in kinds))
     parser = argparse.ArgumentParser(prog="make bench", description="treeswap beside what people use instead")
     parser.add_argument(
         "--size",
@@ -79,6 +82,7 @@ def asked(words: Sequence[str] | None = None) -> Asked:
         "--only", nargs="+", default=[], metavar="NAME", help=f"those whose names begin so, of: {', '.join(names)}"
     )
     parser.add_argument("--switches", type=int, default=100, help="how many switches readers watch; 0: none")
+    parser.add_argument("--deploys", type=int, default=10, help="how many deploys under requests, each way; 0: none")
     parser.add_argument("--starts", type=int, default=40, help="how many starts of the program are timed; 0: none")
     parser.add_argument("--out", type=Path, help="where the page and the plot go; docs/, unless --only is given")
     found = parser.parse_args(words)
@@ -89,6 +93,7 @@ def asked(words: Sequence[str] | None = None) -> Asked:
         found.rounds,
         tuple(found.only),
         found.switches,
+        found.deploys,
         found.starts,
         found.out or (None if found.only or found.size == "tiny" else DOCS),
     )

@@ -7,9 +7,11 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import inputs as fetched
+from treeswap.demo import front
 
 from .asking import Asked
 from .copying import TREESWAP
@@ -44,10 +46,20 @@ def facts(room: Path, wanted: Asked) -> dict[str, str]:
 def _versions() -> Iterator[tuple[str, str]]:
     for name, command in _VERSIONS.items():
         yield name, _first_version(_told(command))
+    yield "nginx", _nginx()
+    for package in ("gunicorn", "Django"):
+        yield package, version(package)
     try:
         yield "rsync 3.2.7", _first_version(_told([str(older_rsync()), "--version"]))
     except fetched.Unavailable as why:
         yield "rsync 3.2.7", f"missing: {why}"
+
+
+def _nginx() -> str:
+    """It tells on stderr, behind its name and a slash."""
+    program = front.program()
+    told = subprocess.run([program, "-v"], capture_output=True, text=True).stderr if program else ""
+    return _first_version(told.replace("/", " "))
 
 
 def _first_version(told: str) -> str:

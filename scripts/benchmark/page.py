@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .answering import VISITORS, Answered
 from .figures import BACK, FIRST, PERCENT, SAME, STEPS, TEN, Race, Spread
 from .switching import Watched
 
@@ -23,6 +24,7 @@ class Report:
     facts: dict[str, str] = field(default_factory=dict)
     races: list[Race] = field(default_factory=list)
     watched: list[Watched] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
     starts: dict[str, tuple[Spread, Spread]] = field(default_factory=dict)
 
     @property
@@ -48,6 +50,8 @@ def markdown(report: Report, picture: str) -> str:
         parts += _growth(growing(report.races))
     if report.watched:
         parts += _switches(report.watched)
+    if report.answered:
+        parts += _requests(report.answered)
     if report.starts:
         parts += _starts(report.starts)
     parts += _goals(report)
@@ -137,6 +141,32 @@ def _switches(watched: Sequence[Watched]) -> Iterator[str]:
             rows.append([one.name, *counts, _microseconds(one.spread), _microseconds(one.mixed)])
     heads = ("", "switches", "lookups", "failed", "passes", "torn", "first to last reader", "old beside new")
     yield from _table(heads, rows)
+
+
+def _requests(answered: Sequence[Answered]) -> Iterator[str]:
+    yield "## Requests while a site is deployed\n"
+    yield f"{VISITORS} visitors ask a Django site for its page and a static file, without a pause.\n"
+    rows, waits = [], []
+    for one in answered:
+        if one.absent:
+            rows.append([one.name, " ".join(one.absent.replace("|", "/").split()), *[""] * 7])
+            continue
+        counts = [f"{count:,}" for count in (one.mixed, one.visits, one.straddled, one.out_of_order)]
+        rate = f"{one.requests / one.seconds:,.0f}"
+        rows.append([one.name, str(one.deploys), f"{one.requests:,}", rate, _errors(one.errors), *counts])
+        times = [_seconds(one.deploy), f"{one.half} ms", f"{one.most} ms", f"{one.longest:.1f} s"]
+        waits.append([one.name, *times])
+    heads = ("deploys", "requests", "a second", "errors", "mixed", "visits", "of two releases", "out of order")
+    yield from _table(("", *heads), rows)
+    if waits:
+        times_of = ("seconds of a deploy", "half of the answers within", "99 % within", "longest without a good page")
+        yield from _table(("", *times_of), waits)
+
+
+def _errors(kinds: Mapping[str, int]) -> str:
+    """How many, and of which kinds."""
+    named = ", ".join(f"{count:,} × {kind}" for kind, count in sorted(kinds.items()))
+    return f"{sum(kinds.values()):,} ({named})" if kinds else "0"
 
 
 def _starts(starts: dict[str, tuple[Spread, Spread]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.answering import Answered
 from benchmark.figures import FIRST, PERCENT, SAME, STEPS, Race, Spread, Timing
 from benchmark.page import BEGIN, END, Report, markdown, write
 from benchmark.plot import draw
@@ -72,6 +73,33 @@ def test_who_was_absent_is_in_every_table_and_says_why() -> None:
     text = markdown(Report(watched=watched), "picture.svg")
     assert _cells(text, "ln") == [["missing: ln", *[""] * 6]]
     assert _cells(text, "treeswap") == [["5", "100", "0", "30", "2", "1,000 µs, at most 2,000", "–"]]
+
+
+def test_what_visitors_met_is_in_two_tables_and_who_was_absent_in_the_first() -> None:
+    met = Answered(
+        "HUP",
+        10,
+        30_000,
+        15.0,
+        {"502": 1_200, "TimeoutError": 1},
+        75,
+        15_000,
+        24,
+        3,
+        Spread(0.2, 0.1, 0.3),
+        9,
+        70,
+        1.25,
+    )
+    well = Answered("treeswap deploy", 10, 1_000, 10.0, visits=500, deploy=Spread(5, 4, 6), half=1, most=2)
+    text = markdown(Report(answered=[well, met, Answered("restart", absent="missing: nginx is\nnot here")]), "p.svg")
+    assert _cells(text, "HUP") == [
+        ["10", "30,000", "2,000", "1,201 (1,200 × 502, 1 × TimeoutError)", "75", "15,000", "24", "3"],
+        ["0.200 (0.100–0.300)", "9 ms", "70 ms", "1.2 s"],
+    ]
+    assert _cells(text, "treeswap deploy")[0] == ["10", "1,000", "100", "0", "0", "500", "0", "0"]
+    assert _cells(text, "restart") == [["missing: nginx is not here", *[""] * 7]]
+    assert "Requests" not in markdown(Report(), "p.svg")
 
 
 def test_what_was_not_equal_is_told_and_nothing_else_is() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from benchmark.__main__ import run_course
 from benchmark.asking import DOCS, Course, asked
 from benchmark.inputs import Input
 from benchmark.page import Report, markdown
+from treeswap.demo import front
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -36,7 +38,7 @@ def _bench(room: Path, *words: str, code: int = 0) -> subprocess.CompletedProces
 
 def test_a_run_writes_page_and_plot_and_leaves_nothing_else(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    words = ["--rounds", "1", "--only", "treeswap", "rsync", "ln", "--switches", "3", "--starts", "1"]
+    words = ["--rounds", "1", "--only", "treeswap", "rsync", "ln", "--switches", "3", "--starts", "1", "--deploys", "0"]
     done = _bench(tmp_path / "room", *words, "--out", str(out))
     page = (out / "benchmarks.md").read_text()
     for row in ("| treeswap | ", "| rsync | ", "| treeswap copy | 3 | ", "| ln -sfn, three times | 3 | "):
@@ -44,9 +46,20 @@ def test_a_run_writes_page_and_plot_and_leaves_nothing_else(tmp_path: Path) -> N
     assert "all were equal." in page
     assert "| `treeswap status` | " in page
     assert "git worktree" not in page
+    assert "## Requests" not in page
     assert ET.parse(out / "benchmarks.svg").getroot().tag.endswith("svg")
     assert done.stdout.strip() in page
     assert list((tmp_path / "room").iterdir()) == []
+
+
+def test_a_part_of_it_is_run_alone(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # sockets want it
+        words = ["--only", "gunicorn HUP, chdir", "--deploys", "1", "--starts", "0", "--switches", "0"]
+        done = _bench(Path(short, "room"), *words, "--out", str(tmp_path / "out"))
+        assert list(Path(short, "room").iterdir()) == []
+    there = "1" if front.program() else "missing: nginx is not installed"
+    assert f"| gunicorn HUP, chdir current | {there} | " in (tmp_path / "out/benchmarks.md").read_text()
+    assert "paths through current" not in done.stdout
 
 
 def test_a_name_that_nobody_has_is_refused(tmp_path: Path) -> None:
