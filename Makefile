@@ -6,7 +6,8 @@
 # make test-soak    commands and readers at once, killed at random, for MINUTES=10; SEED=... Then SWITCHES=100 under
 #                    requests to a Django site, with their counts
 # make check   style, types, and which room imports which
-# make bench   times, memory and disk beside rsync, ostree, git and others, for docs/benchmarks.md; SIZE=small, 64k or 1m;
+# make bench   times, memory and disk beside rsync, ostree, git and others, requests beside HUP and a restart of gunicorn,
+#              for docs/benchmarks.md; SIZE=small, 64k or 1m;
 #              ARGS="--rounds 2 --only treeswap rsync" prints that much only. It works in TMPDIR
 # make clean   removes what the others made
 #
