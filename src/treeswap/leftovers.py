@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from . import adopt, durable, lease
+from . import adopt, durable, lease, maintenance
 from .adopt import Move
 from .envelope import count_of, table_of, text_of, truth_of
 from .errors import Damaged, UsageError
@@ -161,6 +161,8 @@ def leftovers(ground: Ground) -> list[Path]:
     found += _of_trees_that_left(ground, kept, found)
     if os.path.lexists(layout.moving) and ground.journal.history().open is None:
         found.append(layout.moving)
+    if maintenance.is_left_over(layout):
+        found.append(layout.maintenance_mark)
     # Last of all, as when a release is removed: while something of it is there, so is its lease.
     found += _of_ids(layout.leases, kept.release)
     return found

@@ -10,6 +10,7 @@ Where no web server looks, a release of its own holds the page: then it is in ma
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,6 +55,14 @@ def read(layout: Layout, current: ReleaseId | None) -> MaintenanceMark | None:
     return mark if mark and mark.release is None else MaintenanceMark("put up by hand", "", since)
 
 
+def is_left_over(layout: Layout) -> bool:
+    """Whether only the mark is there: who put the page up, or took it down, died between the two."""
+    if os.path.lexists(layout.maintenance_page):
+        return False
+    mark = _read(layout)
+    return mark is not None and mark.release is None
+
+
 def put_up(layout: Layout, mark: MaintenanceMark) -> None:
     """Durable. The site is in maintenance from here on, unless a release is to hold the page."""
     value = {
@@ -67,9 +76,16 @@ def put_up(layout: Layout, mark: MaintenanceMark) -> None:
         "before": mark.before,
     }
     durable.replace_file(layout.maintenance_mark, seal(value), 0o644)
-    if mark.release is None:
+    if mark.release is not None:
+        return
+    try:
         durable.make_directories_durably(layout.maintenance, 0o755)
         durable.replace_file(layout.maintenance_page, page(mark).encode(errors="replace"), 0o644)
+    except OSError:
+        if is_left_over(layout):
+            with suppress(OSError):
+                durable.remove_durably([layout.maintenance_mark], layout.private)
+        raise
 
 
 def take_down(layout: Layout) -> None:

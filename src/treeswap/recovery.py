@@ -8,14 +8,14 @@ remove: a rollback is to be short.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from . import adopt, durable, switch
+from . import adopt, durable, maintenance, switch
 from .adopt import Move
 from .errors import Damaged, Failed
 from .ground import Ground
-from .history import Intent
+from .history import Intent, Migration
 from .leftovers import Copy, copies_of, leftovers, moves_of
 from .records import write_site
 from .release import ReleaseId
@@ -190,8 +190,10 @@ def sweep(ground: Ground) -> Recovered:
             # Somebody else's, perhaps: what nobody needs must not hold up a change.
             done.notes.append(f"could not clear {path}: {error}")
     migrations = ground.journal.history().migrations
+    # Nobody else can be migrating: who does holds `deploy.lock`.
+    if why := _explain_page(ground, migrations):
+        done.notes.append(f"the maintenance page is still up, since {why}; to end it: treeswap maintenance off")
     if migrations and migrations[-1].done is None:
-        # Nobody else can be running it: who migrates holds `deploy.lock`.
         died = migrations[-1]
         ground.journal.append("migrated", release=died.release, command=died.command, done=False)
         done.notes.append(f"the migration `{died.command}` for {died.release} was interrupted: look at what it did")
@@ -199,6 +201,27 @@ def sweep(ground: Ground) -> Recovered:
         forget_trees(ground, dead)
         done.notes.append(f"forgot {', '.join(dead)}, which an interrupted deploy was bringing back into the site")
     return done
+
+
+def _explain_page(ground: Ground, migrations: Sequence[Migration]) -> str | None:
+    """Says in the mark of a page that a dead deploy has left up what its migration came to, and gives that; None where
+    it is said already, or there is no such page."""
+    mark = maintenance.read(ground.layout, ground.current())
+    if mark is None or mark.deploy is None:
+        return None
+    last = next((it for it in reversed(migrations) if it.release == mark.deploy), None)
+    if last is None:
+        why = f"the deploy of {mark.deploy} was interrupted before its first migration"
+    elif last.done is None:
+        why = f"`{last.command}` (migrate) for {mark.deploy} was interrupted"
+    elif last.done:
+        why = f"the deploy of {mark.deploy} was interrupted after `{last.command}` (migrate) had ended"
+    else:
+        return None  # it failed, and said so
+    if why == mark.why:
+        return None
+    maintenance.put_up(ground.layout, replace(mark, why=why))
+    return why
 
 
 def _never_came_back(ground: Ground) -> list[str]:

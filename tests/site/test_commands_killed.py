@@ -87,6 +87,10 @@ def test_what_died_exclusively_leaves_the_page_up(builder: Builder) -> None:
         bench = builder.bench
         status = bench.site.status().maintenance
         assert status and "sleep 600` (migrate) runs for" in status.why and status.deploy == bench.ids[-1]
+        bench.recover().notes("the maintenance page is still up, since", "treeswap maintenance off")
+        now = bench.site.status().maintenance
+        assert now and f"sleep 600` (migrate) for {status.deploy} was interrupted" in now.why
+        assert (now.deploy, now.since) == (status.deploy, status.since)
         builder.deploy()
         bench.notes("the site is in maintenance since", "treeswap maintenance off").shows(media={"all.css": "two"})
     assert (bench.site_root / "maintenance/page.html").exists()

@@ -3,9 +3,14 @@ has not put it up."""
 
 from __future__ import annotations
 
+import errno
+import os
+from typing import Any
+
 import pytest
 
 from builder import Builder
+from treeswap.journal import Journal
 from treeswap.release import Command
 
 PAGE = "$TREESWAP_SITE/maintenance/page.html"
@@ -130,6 +135,37 @@ def test_a_migration_that_dies_under_maintenance_leaves_the_page_up(builder: Bui
     builder.bench.notes("`exit 9` (migrate) failed with exit code 9")
     assert is_up(builder)
     builder.bench.rests()
+
+
+@pytest.mark.parametrize(("event", "ran"), [("migrating", ()), ("migrated", (LOOK,))])
+def test_a_disk_that_fails_beside_a_migration_takes_the_page_down_and_tells_what_ran(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch, event: str, ran: tuple[str, ...]
+) -> None:
+    append = Journal.append
+
+    def failing(journal: Journal, what: str, **details: Any) -> int:
+        if what == event:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return append(journal, what, **details)
+
+    bench = builder.deploy().bench
+    builder.commands(migrate=(Command(LOOK, exclusive=True),)).says("two")
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "append", failing)
+        builder.deploy(exits=12)
+    assert bench.error and bench.error.migrated == ran
+    assert seen(builder) == ["up"] * len(ran) and not is_up(builder)
+    builder.deploy()
+    bench.rests()
+
+
+def test_a_mark_without_its_page_is_cleared(builder: Builder) -> None:
+    bench = builder.deploy().bench
+    bench.site.maintenance_on("soon")
+    (bench.site_root / "maintenance/page.html").unlink()
+    assert bench.site.status().state == "interrupted" and bench.site.status().maintenance is None
+    bench.recover().rests()
+    assert not (bench.site_root / ".treeswap/maintenance.json").exists()
 
 
 def test_a_page_put_up_with_a_plain_editor_counts(builder: Builder) -> None:

@@ -33,7 +33,7 @@ from . import (
     tending,
 )
 from .building import Building
-from .core import Core
+from .core import Core, failure
 from .recycling import Recycling
 from .request import Request
 from .work import Work
@@ -116,10 +116,14 @@ class Deploy:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         self._failed = kind is not None
-        if isinstance(error, TreeswapError | Interrupted) and self._migrations:
-            error.migrated = tuple(self._migrations.ran)
+        told: BaseException | None = error
+        if self._migrations and isinstance(error, TreeswapError | Interrupted | OSError):
+            told = failure(error) if isinstance(error, OSError) else error
+            told.migrated = tuple(self._migrations.ran)
         self._close()
-        self._answer(error)
+        self._answer(told)
+        if told is not error and told is not None:
+            raise told from error
 
     def _close(self) -> None:
         self._stack.close()

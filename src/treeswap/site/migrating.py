@@ -12,13 +12,13 @@ from dataclasses import replace
 from itertools import zip_longest
 
 from treeswap import lease, maintenance
-from treeswap.errors import Failed, TreeswapError
+from treeswap.errors import Failed, Interrupted, TreeswapError
 from treeswap.outcomes import MaintenanceMark
 from treeswap.release import Command, Record
 
 from . import commanding, sign
 from .commanding import Place
-from .core import Core
+from .core import Core, failure
 
 OFF = "treeswap maintenance off"
 
@@ -29,31 +29,38 @@ class Migrations:
     def __init__(self, core: Core, place: Place, doing: str) -> None:
         self._core, self._place, self._doing = core, place, doing
         self._mark: MaintenanceMark | None = None
+        self._failed = False
         self.ran: list[str] = []
 
     def run(self) -> None:
-        """Runs all of them, in order. `Failed` if one fails; where the page is up for it, it stays."""
-        commands = self._core.settings.migrate
-        for command, following in zip_longest(commands, commands[1:]):
-            if command.exclusive and self._core.settings.maintenance == "auto":
-                self._put_up(command)
-            self._run(command)
-            if self._mark and not (following and following.exclusive):
-                self._take_down()
+        """Runs all of them, in order. `Failed` if one fails: where the page is up for it, it stays. What goes wrong
+        beside them takes it down again."""
+        try:
+            commands = self._core.settings.migrate
+            for command, following in zip_longest(commands, commands[1:]):
+                if command.exclusive and self._core.settings.maintenance == "auto":
+                    self._put_up(command)
+                self._run(command)
+                if self._mark and not (following and following.exclusive):
+                    self._take_down()
+        except BaseException as error:
+            if not self._failed:
+                with suppress(TreeswapError, OSError):
+                    self._take_down()
+            told = failure(error) if isinstance(error, OSError) else error
+            if isinstance(told, TreeswapError) and self._is_up():
+                more = f"the maintenance page stays up until: {OFF}"
+                told.hint = f"{told.hint}; {more}" if told.hint else more
+            raise told
 
     def _run(self, command: Command) -> None:
         self._journal("migrating", command)
         try:
             commanding.run(self._core, "migrate", command, self._place)
-        except Failed as error:
-            self._leave_up(error.message)
-            self._journal("migrated", command, done=False)
-            if self._mark:
-                more = f"the maintenance page stays up until: {OFF}"
-                error.hint = f"{error.hint}; {more}" if error.hint else more
-            raise
-        except BaseException:
-            self._leave_up(f"`{command.run}` (migrate) was interrupted")
+        except BaseException as error:
+            self._failed = True
+            interrupted = f"`{command.run}` (migrate) was interrupted"
+            self._leave_up(error.message if isinstance(error, Failed) else interrupted)
             with suppress(TreeswapError, OSError):
                 self._journal("migrated", command, done=False)
             raise
@@ -78,14 +85,19 @@ class Migrations:
         core.tell("migrate", note="the maintenance page is up")
 
     def _take_down(self) -> None:
+        if self._mark is None:
+            return
         core = self._core
         with core.switching(self._doing):
+            if self._is_up():  # else somebody has taken it down meanwhile, or put up another
+                sign.take_down(core, "no migration runs")
+                core.tell("migrate", note="the maintenance page is down")
             self._mark = None
-            now = sign.now(core)
-            if now is None or now.deploy != self._place.id:
-                return  # somebody has taken it down meanwhile, and put up another
-            sign.take_down(core, "the migration has ended")
-        core.tell("migrate", note="the maintenance page is down")
+
+    def _is_up(self) -> bool:
+        """Whether it is there, and ours."""
+        now = sign.now(self._core)
+        return self._mark is not None and now is not None and now.deploy == self._place.id
 
     def _leave_up(self, why: str) -> None:
         """Says in the mark why the page is still there."""
@@ -123,9 +135,10 @@ def before_switch(core: Core, token: str) -> Iterator[list[str]]:
         try:
             migrations.run()
             yield migrations.ran
-        except TreeswapError as error:
-            error.migrated = tuple(migrations.ran)
-            raise
+        except (TreeswapError, Interrupted, OSError) as error:
+            told = failure(error) if isinstance(error, OSError) else error
+            told.migrated = tuple(migrations.ran)
+            raise told
         finally:
             if held is not None:
                 lease.let_go(held)
