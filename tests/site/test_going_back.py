@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from bench import Bench, snapshot
 from treeswap.errors import NothingToRollBackTo
 from treeswap.outcomes import Event
+from treeswap.records import Records
+from treeswap.release import ReleaseId
 
 
 def deployed(bench: Bench, *texts: str) -> list[str]:
@@ -208,3 +211,20 @@ def test_a_label_that_is_also_the_beginning_of_an_id_names_nothing(bench: Bench)
     v1 = bench.version("v1").deploy().current
     bench.deploy(force=True, label=v1[:8])
     bench.switch(v1[:8], exits=2).says("names 2 releases")
+
+
+def test_records_that_cannot_be_listed_after_the_switch_take_nothing_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v1, _ = deployed(bench, "v1", "v2")
+    ids = Records.ids
+
+    def failing_once(records: Records) -> list[ReleaseId]:
+        if bench.current != v1:
+            return ids(records)
+        monkeypatch.undo()
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "records")
+
+    monkeypatch.setattr(Records, "ids", failing_once)
+    bench.rollback().shows("v1")
+    assert Records.ids is ids, "nobody listed them"

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 
 def has_processes(core: Core) -> bool:
-    """Whether any release has processes."""
-    return any(record.processes for record in core.ground.records.readable()[0].values())
+    """Whether any release has processes, or may have: where the records cannot be listed, what follows asks again, and
+    tells what that means for it."""
+    try:
+        return any(record.processes for record in core.ground.records.readable()[0].values())
+    except OSError:
+        return True
 
 
 def prepare(core: Core, record: Record) -> None:
