@@ -43,7 +43,9 @@ def write(page: Path, report: Report, picture: str) -> None:
 
 
 def markdown(report: Report, picture: str) -> str:
-    parts = [*_facts(report), f"![Seconds by contender and step, and how they grow]({picture})", ""]
+    parts = [*_facts(report)]
+    if report.races:
+        parts += [f"![Seconds by contender and step, and how they grow]({picture})", ""]
     for race in report.races:
         parts += _race(race)
     if growing(report.races):

@@ -57,6 +57,8 @@ def test_a_part_of_it_is_run_alone(tmp_path: Path) -> None:
         words = ["--only", "gunicorn HUP, chdir", "--deploys", "1", "--starts", "0", "--switches", "0"]
         done = _bench(Path(short, "room"), *words, "--out", str(tmp_path / "out"))
         assert list(Path(short, "room").iterdir()) == []
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["benchmarks.md"]
+        assert "Seconds: median" not in done.stdout
     there = "1" if front.program() else "missing: nginx is not installed"
     assert f"| gunicorn HUP, chdir current | {there} | " in (tmp_path / "out/benchmarks.md").read_text()
     assert "paths through current" not in done.stdout

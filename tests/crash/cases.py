@@ -56,6 +56,7 @@ class Cases:
         self.plain = self._run_plain()
         self._check("undisturbed", oracle.whole_release, self.site, {"after": allowed["after"]})
         self._check("undisturbed", oracle.rests, self.site, world.program.run)
+        self._check("undisturbed", world.rests)
         self.ends = Ends(scene, kinds, judging.kinds(self.site), records & set(self.site.records()))
 
     def _check(self, when: str, check: Callable[..., Any], *args: Any) -> None:
@@ -125,10 +126,15 @@ class Cases:
         name, _, then = case.partition("/")
         self.next = ""
         self.world.restore()
+        with self.world.visited():
+            self._run(name, then)
+
+    def _run(self, name: str, then: str) -> None:
         began = time.time_ns() - AGE
         sealed = oracle.sealed(self.site)
         answer = self._inject(name)
         state = judging.at_once(self.ends, self.site, sealed)
+        self.world.at_once(self.words, answer)
         kind, *where = name.split(":")
         if kind in FAILS:
             call = self._call(*where[:2]) if kind == "fail" else None

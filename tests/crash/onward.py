@@ -36,6 +36,13 @@ def goes_on(scene: Scene, world: World, words: tuple[str, ...], kind: str) -> No
         if recovered.code != 0:
             raise Broken("a command after a crash works without help", str(recovered))
     oracle.rests(site, run)
+    world.rests()
+    if world.deploys_after:
+        answer = run(*world.configured("deploy", "9", *_CONSENTS))
+        if answer.code != 0:
+            raise Broken("a deploy after a crash works without help", str(answer))
+        oracle.whole_release(site, {"the new one": scene.shows(dict.fromkeys(TREES, "9"))})
+        world.rests()
 
 
 def _words(scene: Scene, world: World, words: tuple[str, ...], kind: str) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -232,11 +232,15 @@ def leftovers(site: Site) -> list[str]:
     trees = {*_trees(site), *(tree for tree, _ in named)}
     allowed = {
         "current",
-        *("releases", "trees", "run", "shared"),
+        *("releases", "trees", "run", "shared", "maintenance", ".treeswap/supervisor"),
         *(f".treeswap/{name}" for name in ("site.json", "deploy.lock", "switch.lock", "hold.json", "journal.jsonl")),
         *(f".treeswap/{name}" for name in ("records", "manifests", "leases", "logs", "cache")),
         ".treeswap",
     }
+    if (site.root / "maintenance/page.html").exists():
+        allowed |= {"maintenance/page.html", ".treeswap/maintenance.json"}
+    # What the commands of a deploy that failed have printed stays.
+    allowed |= {f".treeswap/logs/{name}" for name in _names(site.private / "logs") if name.endswith(".failed")}
     for id, record in records.items():
         allowed |= {f"releases/{id}", f"releases/{id}/run", f"releases/{id}/REVISION", f"run/{record['run'] or id}"}
         allowed |= {f"releases/{id}/{version['tree']}" for version in record["versions"]}
@@ -247,13 +251,13 @@ def leftovers(site: Site) -> list[str]:
     allowed |= {
         f"{room}/{tree}" for tree in trees for room in (".treeswap/manifests", ".treeswap/cache", "shared", "trees")
     }
-    within = ("-path", "./trees/*/*/*", "-o", "-path", "./shared/*/*", "-o", "-path", "./.treeswap/logs/*/*")
+    within = ("trees/*/*/*", "shared/*/*", "run/*/*", ".treeswap/logs/*/*", ".treeswap/supervisor/*")
     found = [path for path in _find(site.root, within) if path not in allowed]
     for tree, directory in site.trees_dirs.items():
         if not (directory / ".treeswap-site").exists():
             continue  # not mounted, or not the site's: nobody may judge it
         wanted = {".treeswap-site", "shared", *(id for of, id in named if of == tree)}
-        found += [f"{directory}/{path}" for path in _find(directory, ("-path", "./*/*")) if path not in wanted]
+        found += [f"{directory}/{path}" for path in _find(directory, ("*/*",)) if path not in wanted]
     for parent in {path.parent for path in site.public.values()}:
         found += [f"{parent}/{name}" for name in _names(parent) if ".tswap" in name]
     return sorted(found)
@@ -265,10 +269,11 @@ def _trees(site: Site) -> list[str]:
     return [tree["name"] for tree in json.loads((site.private / "site.json").read_bytes())["trees"]]
 
 
-def _find(root: Path, but: tuple[str, ...]) -> list[str]:
+def _find(root: Path, but: Sequence[str]) -> list[str]:
     if not root.is_dir():
         return []
-    command = ["find", ".", "-mindepth", "1", "(", *but, ")", "-prune", "-o", "-printf", r"%P\0"]
+    within = [word for pattern in but for word in ("-o", "-path", f"./{pattern}")][1:]
+    command = ["find", ".", "-mindepth", "1", "(", *within, ")", "-prune", "-o", "-printf", r"%P\0"]
     return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.split("\0")[:-1]
 
 
@@ -316,6 +321,9 @@ def _check_status(site: Site, answer: Answer, left: list[str]) -> None:
 def _state_of(site: Site) -> dict[str, tuple[object, ...]]:
     found: dict[str, tuple[object, ...]] = {}
     for here, directories, files in os.walk(site.root):
+        if here == str(site.private):
+            # What runs may say something at any time.
+            directories[:] = [name for name in directories if name not in ("supervisor", "logs")]
         for name in (*directories, *files):
             path = Path(here, name)
             status = path.lstat()

@@ -11,11 +11,13 @@ import errno
 import inspect
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from treeswap import durable
+from treeswap.processes.supervisord import Supervisord
 
 Patch = Callable[[], None]
 
@@ -50,7 +52,8 @@ def _die() -> None:
 
 
 def dying_at(number: int, *, after: bool = False, told: Path | None = None) -> Patch:
-    """SIGKILL before (or after) the call of `durable` with this number."""
+    """SIGKILL before (or after) the call with this number, of those of `durable`, those that start a program, and those
+    that ask supervisord for a change."""
 
     def patch() -> None:
         counter = _Counter(told)
@@ -72,6 +75,14 @@ def dying_at(number: int, *, after: bool = False, told: Path | None = None) -> P
                 setattr(durable, name, wrapped(name, function))
         for name in ("add", "sync"):
             setattr(durable.Barrier, name, wrapped(f"Barrier.{name}", getattr(durable.Barrier, name)))
+        setattr(subprocess.Popen, "__init__", wrapped("Popen", subprocess.Popen.__init__))  # noqa: B010
+        ask = Supervisord.call
+
+        def call(daemon: Supervisord, method: str, *arguments: object) -> Any:
+            asked = ask if method.startswith("get") else wrapped(method, ask)
+            return asked(daemon, method, *arguments)
+
+        setattr(Supervisord, "call", call)  # noqa: B010
 
     return patch
 

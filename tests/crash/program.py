@@ -27,6 +27,8 @@ from .oracle import Answer
 from .trap import Trap
 
 KILLED = -9
+_LATER = ("configparser", "html", "http.client", "subprocess", "xmlrpc.client")
+"""What only a site with processes, commands or a maintenance page needs."""
 _LONGEST = 300
 """Seconds after which a command that hangs is ended, by a signal that shows in its exit code."""
 
@@ -36,7 +38,7 @@ def import_everything() -> None:
     for module in pkgutil.walk_packages(treeswap.__path__, "treeswap."):
         if not module.name.startswith(("treeswap.demo", "treeswap.__main__")):
             import_module(module.name)
-    for name in ("traceback", "difflib", "grp", "pathspec", "click.shell_completion"):
+    for name in ("traceback", "difflib", "grp", "pathspec", "click.shell_completion", *_LATER):
         import_module(name)
     # Or every child would begin by copying all that was imported, page by page.
     gc.collect()

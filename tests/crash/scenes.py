@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,9 @@ class World:
     `keep` in `here` holds the sources. `world` in both is what changes: it is saved once and restored for every run.
     """
 
+    deploys_after = False
+    """Whether a deploy follows each case, whatever command came next."""
+
     def __init__(self, here: Path, there: Path, *, elsewhere: bool) -> None:
         self.here, self.there, self.elsewhere = here, there, elsewhere
         self.keep, self.changing = here / "keep", [here / "world", there / "world"]
@@ -58,9 +61,12 @@ class World:
         for version in ("1", "2", "3", "9"):
             self._sources(version)
 
+    def settings(self) -> list[str]:
+        """What the configuration says besides the trees."""
+        return ["keep_releases = 1", 'grace = "0s"', "[commands]", 'after_switch = ["true"]']
+
     def _sources(self, version: str) -> None:
-        lines = ['name = "swept"', f'deploy_to = "{self.site.root}"', "keep_releases = 1", 'grace = "0s"']
-        lines += ["[commands]", 'after_switch = ["true"]']
+        lines = ['name = "swept"', f'deploy_to = "{self.site.root}"', *self.settings()]
         for tree in TREES:
             write(self.source(tree, version), content(tree, version))
             source, path = self.source(tree, version), self.site.public[tree]
@@ -100,6 +106,21 @@ class World:
         self.restore()
         answer = self.program.run(*words, trap=Trap(call))
         assert answer.code == KILLED, str(answer)
+
+    # ------------------------------------------------------------ what there is besides files
+
+    def visited(self) -> AbstractContextManager[None]:
+        """`Broken` at the end of the block, if anything was not there for visitors meanwhile."""
+        return nullcontext()
+
+    def at_once(self, words: tuple[str, ...], answer: Answer) -> None:
+        """`Broken` if anything is not as it must be when a command has ended or was killed."""
+
+    def rests(self) -> None:
+        """`Broken` if anything is not as it must be when the next change has been made."""
+
+    def clear(self) -> None:
+        """Ends what was started."""
 
     # ------------------------------------------------------------ the same world again
 
@@ -151,6 +172,7 @@ class Scene:
     """Whether the same command line once more is no change."""
     removes: bool = False
     """Whether it removes what was there: then a failure may leave a part of it, which the next change clears."""
+    world: type[World] = World
     flags: tuple[str, ...] = field(default=())
     """What every further copy of this site has to say."""
 
@@ -334,10 +356,6 @@ SCENES: tuple[Scene, ...] = (
 
 if os.geteuid() != 0:  # who cannot look at every process recycles nothing
     SCENES = tuple(scene for scene in SCENES if "recycling" not in scene.name)
-
-
-def named(name: str) -> Scene:
-    return next(scene for scene in SCENES if scene.name == name)
 
 
 def went_well(answer: Answer) -> None:

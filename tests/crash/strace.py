@@ -64,8 +64,9 @@ _OTHERS = """
     access faccessat faccessat2 statx getcwd chdir brk mmap munmap mprotect mremap madvise rt_sigaction rt_sigprocmask
     rt_sigreturn restart_syscall futex getpid gettid getppid getuid geteuid getgid getegid getgroups getrandom uname
     sysinfo clock_gettime clock_nanosleep prlimit64 fcntl dup dup2 dup3 pipe2 vfork clone clone3 wait4 poll select
-    socket connect sendto sendmmsg recvfrom getsockname bind epoll_create1 umask exit_group sched_getaffinity
-    set_robust_list rseq sched_yield execve
+    socket connect sendto sendmmsg recvfrom getsockname getpeername getsockopt setsockopt bind epoll_create1 umask
+    exit_group sched_getaffinity set_robust_list rseq sched_yield execve pidfd_open pidfd_send_signal kill waitid
+    memfd_create prctl
 """
 HARMLESS = frozenset(_OTHERS.split())
 

@@ -22,12 +22,13 @@ from pathlib import Path
 
 from treeswap import occupants
 
-from . import strace
+from . import migrated, served, strace
 from .cases import AGE, FAILS, KILLS, Cases, sort_of
 from .effort import is_full, sample
 from .program import import_everything
-from .scenes import World, named
+from .scenes import SCENES
 
+EVERY = {scene.name: scene for scene in (*SCENES, *served.SCENES, *migrated.SCENES)}
 _APART = "TREESWAP_CRASH_APART"
 _APART_FROM = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 """What other processes do must not change the calls of a run: whoever removes a release looks through /proc."""
@@ -72,21 +73,25 @@ def main() -> int:
         # Nobody outside knows of these filesystems: in here every process is seen that could reach them.
         setattr(occupants, "FIRST_PID_NAMESPACE", os.readlink("/proc/self/ns/pid"))  # noqa: B010
     _age_sources()
-    scene = named(asked.scene)
+    scene = EVERY[asked.scene]
     began = time.monotonic()
     with directories() as (here, there):
-        sweep = Cases(scene, World(here, there, elsewhere=scene.elsewhere), asked.often)
-        cases = list(asked.cases)
-        total = 0
-        if not cases:
-            every = sweep.cases(asked.kinds.split(","))
-            total = len(every)
-            salt = f"{scene.name} {asked.kinds}"
-            cases = sample(every, quick=asked.quick, full=asked.full, salt=salt, sort=sort_of)
-        if asked.list:
-            print("\n".join(cases))
-            return 0
-        failed = dict(_failures(sweep, cases, asked.json))
+        world = scene.world(here, there, elsewhere=scene.elsewhere)
+        try:
+            sweep = Cases(scene, world, asked.often)
+            cases = list(asked.cases)
+            total = 0
+            if not cases:
+                every = sweep.cases(asked.kinds.split(","))
+                total = len(every)
+                salt = f"{scene.name} {asked.kinds}"
+                cases = sample(every, quick=asked.quick, full=asked.full, salt=salt, sort=sort_of)
+            if asked.list:
+                print("\n".join(cases))
+                return 0
+            failed = dict(_failures(sweep, cases, asked.json))
+        finally:
+            world.clear()
     figures = {
         "scene": scene.name,
         "calls": sum(strace.changes(call) for call in sweep.plain),

@@ -70,11 +70,12 @@ class Trap:
     # ------------------------------------------------------------ in its parent
 
     def answer(self, ends: socket.socket, pid: int) -> None:
-        """Answers until the child has ended."""
+        """Answers until the child has ended; and then, in a process of its own, what it has started and left."""
         fd = socket.recv_fds(ends, 1, 1)[1][0]
+        ended = os.pidfd_open(pid)
         nth = 0
         try:
-            for asked, arguments in _questions(fd, pid):
+            for asked, arguments in _questions(fd, pid, ended):
                 met = [_told(told[0], arguments[position], pid) for position, told in self.call.subjects]
                 nth += not is_of_processes(met)
                 if nth != self.call.nth or self.met is not None:
@@ -85,15 +86,32 @@ class Trap:
                     os.kill(pid, signal.SIGKILL)
                 else:
                     _answer(fd, asked, -getattr(errno, self.error), 0)
+            _answer_others(fd)
         finally:
             os.close(fd)
+            os.close(ended)
 
 
-def _questions(fd: int, pid: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """The calls of this process. What others, whom it started, ask is answered here."""
+def _answer_others(fd: int) -> None:
+    """Whoever inherited the trap would be refused its calls, if nobody answered."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
-    while poll.poll()[0][1] & select.POLLIN:
+    if any(event & select.POLLHUP for _, event in poll.poll(0)) or os.fork() != 0:
+        return
+    try:
+        for _ in _questions(fd):
+            pass
+    finally:
+        os._exit(0)
+
+
+def _questions(fd: int, pid: int = 0, ended: int | None = None) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """The calls of this process, until the descriptor `ended` says that it has, or nobody is left who could ask. What
+    others ask, whom it started, is answered here."""
+    poll = select.poll()
+    for watched in (fd, *([] if ended is None else [ended])):
+        poll.register(watched, select.POLLIN)
+    while dict(poll.poll()).get(fd, 0) & select.POLLIN:
         question = bytearray(80)
         try:
             fcntl.ioctl(fd, _RECEIVE, question)
