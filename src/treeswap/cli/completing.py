@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
-from click.shell_completion import CompletionItem
 
 from treeswap.errors import TreeswapError
 
 from . import words
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 
 def releases(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Ids of releases, and the two words that stand for one."""
+    from click.shell_completion import CompletionItem
+
     try:
         rows = ctx.obj.site().releases()
     except (TreeswapError, OSError):
@@ -25,6 +31,8 @@ def releases(ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
 
 def trees(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of the site's trees."""
+    from click.shell_completion import CompletionItem
+
     try:
         names = ctx.obj.site().trees
     except (TreeswapError, OSError):
