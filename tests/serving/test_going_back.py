@@ -33,6 +33,25 @@ def test_what_is_not_healthy_is_not_switched_to(served: Served) -> None:
     assert served.units() == {f"web 1 of {served.current}"}
 
 
+def test_a_release_from_before_the_processes_is_told_to_have_none(served: Served) -> None:
+    served.deploy("v1")
+    toml = served.root / "treeswap.toml"
+    with_processes = toml.read_text()
+    toml.write_text(with_processes.partition("[processes.web]")[0])
+    assert "nobody answers" not in served.deploy("v2")
+    without = served.current
+    toml.write_text(with_processes)
+    assert "nobody answers" not in served.deploy("v3")
+    told = f"nobody answers at {served.site_root}/current/run/web.sock: {without} was deployed without processes.web"
+    for verb in ("rollback", "switch"):
+        words = [verb, *([without] if verb == "switch" else [])]
+        assert told in served.run(*words, "-n")
+        assert told in served.run(*words)
+        assert served.units() == set()
+        served.deploy("v4")
+        served.serves("v4")
+
+
 def test_an_adopted_release_is_served_by_the_processes_of_the_one_before(served: Served) -> None:
     served.deploy("v1")
     first = served.current

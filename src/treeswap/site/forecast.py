@@ -34,6 +34,18 @@ def after_the_switch(core: Core, processes: Sequence[Process], settings: Setting
     return steps + [_ended(process, current, settings) for name, process in old.items() if name not in first]
 
 
+def unanswered(core: Core, target: Record, current: Record | None) -> tuple[str, ...]:
+    """What answers now, and does not after going to a release that has no such process."""
+    there = {process.name for process in target.processes if process.has_socket}
+    gone = [process.name for process in current.processes if process.has_socket] if current else []
+    sockets = core.layout.current / "run"
+    return tuple(
+        f"nobody answers at {sockets / name}.sock: {target.id} was deployed without processes.{name}"
+        for name in gone
+        if name not in there
+    )
+
+
 def _ended(process: Process, current: Record | None, settings: Settings) -> str:
     assert current is not None
     of = f"{_counted(process)} of {current.id}"

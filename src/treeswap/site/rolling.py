@@ -57,7 +57,10 @@ def go_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: boo
         target = _complete(core, target, before, current, force=force)
         tending.prepare(core, target)
         outcome = _go(core, target, before, current, "switch")
-    return _concluded(core, replace(outcome, notes=(*notes, *outcome.notes)), target, before, goes_back=True)
+        from . import forecast
+
+        outcome = replace(outcome, notes=(*notes, *outcome.notes), warnings=forecast.unanswered(core, target, current))
+    return _concluded(core, outcome, target, before, goes_back=True)
 
 
 def plan_switch(core: Core, token: str) -> Plan:
@@ -82,7 +85,9 @@ def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
         tending.prepare(core, going_to)
         outcome = _go(core, going_to, before, current, "rollback", bad=bad)
         warnings = _strays_left(core, current, going_to) if current else ()
-        warnings = (*migrating.ran_since(core, target), *warnings)
+        from . import forecast
+
+        warnings = (*forecast.unanswered(core, going_to, current), *migrating.ran_since(core, target), *warnings)
     outcome = replace(outcome, notes=(*notes, *outcome.notes), warnings=warnings)
     # Whoever goes back wants to be away from what is bad: whatever is seen, it is not switched to again.
     return _concluded(core, outcome, going_to, before, goes_back=False)
@@ -278,4 +283,5 @@ def _steps(core: Core, target: Record, current: ReleaseId | None) -> tuple[str, 
         f"switch {core.layout.current} from {current or 'nothing'} to {target.id}",
         *after,
         *forecast.after_the_switch(core, target.processes, core.settings, now),
+        *forecast.unanswered(core, target, now),
     )
