@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import re
-import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+
+from crowd import crowd
 
 _VERSION = re.compile(r"\bv\d+\b")
 _PAUSE = 0.01
@@ -68,29 +70,21 @@ class Met:
 
 
 @contextmanager
-def visitors(port: int, wanted: Mapping[str, int], *, crowd: int = 2) -> Iterator[Met]:
+def visitors(port: int, wanted: Mapping[str, int], *, count: int = 2) -> Iterator[Met]:
     """A crowd of them, each asking for these paths in turn, on a connection of its own each time, until the block
     ends."""
-    met, over = Met(wanted), threading.Event()
+    met = Met(wanted)
 
-    def come() -> None:
-        while not over.is_set():
-            for path in wanted:
-                try:
-                    met.answers.append(_ask(port, path))
-                except (OSError, http.client.HTTPException) as error:
-                    met.broken.append(f"{path}: {error!r}")
-                over.wait(_PAUSE)
+    def visit() -> None:
+        for path in wanted:
+            try:
+                met.answers.append(_ask(port, path))
+            except (OSError, http.client.HTTPException) as error:
+                met.broken.append(f"{path}: {error!r}")
+            time.sleep(_PAUSE)
 
-    coming = [threading.Thread(target=come) for _ in range(crowd)]
-    for one in coming:
-        one.start()
-    try:
+    with crowd(visit, count):
         yield met
-    finally:
-        over.set()
-        for one in coming:
-            one.join()
 
 
 def _ask(port: int, path: str) -> Answer:

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import treeswap
+from crowd import crowd
 
 PROGRAM = [sys.executable, "-m", "treeswap"]
 HERE = Path(__file__).parent
@@ -176,25 +177,17 @@ class Load:
 @contextmanager
 def load(served: Served, visitors: int = 3, path: str = "/") -> Iterator[Load]:
     """Visitors come without a pause, each one request after the other, until the block ends."""
-    met, over = Load(), threading.Event()
+    met = Load()
     visitor = Visitor(served.site_root / "current/run/web.sock")
 
-    def come() -> None:
-        while not over.is_set():
-            try:
-                met.answers.append(visitor.get(path))
-            except (OSError, AssertionError) as error:
-                met.failures.append(f"{type(error).__name__}: {error}")
+    def visit() -> None:
+        try:
+            met.answers.append(visitor.get(path))
+        except (OSError, AssertionError) as error:
+            met.failures.append(f"{type(error).__name__}: {error}")
 
-    coming = [threading.Thread(target=come) for _ in range(visitors)]
-    for thread in coming:
-        thread.start()
-    try:
+    with crowd(visit, visitors):
         yield met
-    finally:
-        over.set()
-        for thread in coming:
-            thread.join()
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench import write_tree
+from crowd import crowd
 from docs.pages import DOCS, blocks
 from filesystems import Mounts
 
@@ -156,28 +156,20 @@ class Met:
 @contextmanager
 def visitors(front: Front, count: int = 4) -> Iterator[Met]:
     """They come without a pause until the block ends."""
-    met, over = Met(), threading.Event()
+    met = Met()
 
-    def come() -> None:
-        while not over.is_set():
-            try:
-                answer = front.ask("/")
-            except (OSError, http.client.HTTPException) as error:
-                met.troubles.append(repr(error))
-                continue
-            if answer.status != 200:
-                met.troubles.append(str(answer))
-            met.pages.append(answer.text.split())
+    def visit() -> None:
+        try:
+            answer = front.ask("/")
+        except (OSError, http.client.HTTPException) as error:
+            met.troubles.append(repr(error))
+            return
+        if answer.status != 200:
+            met.troubles.append(str(answer))
+        met.pages.append(answer.text.split())
 
-    coming = [threading.Thread(target=come) for _ in range(count)]
-    for one in coming:
-        one.start()
-    try:
+    with crowd(visit, count):
         yield met
-    finally:
-        over.set()
-        for one in coming:
-            one.join()
 
 
 def shows(front: Front, version: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from treeswap.outcomes import Finding
 
-from .apache_syntax import Directive
+from .directive import Directive
 from .watched import Watched, warning
 
 NAME = "apache"

@@ -8,29 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .asking import matching, text_of
+from .directive import DEEPEST, Directive
 
 _WORD = re.compile(r'"((?:\\.|[^"\\])*)"|\'([^\']*)\'|(\S+)')
 _VARIABLE = re.compile(r"\$\{([^}]+)\}")
 _CONDITIONS = ("ifmodule", "ifdefine", "ifversion", "ifdirective", "iffile", "if", "ifsection")
-_DEEPEST = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Directive:
-    """A line of the configuration, its name in lower case; `block` is what a section holds."""
-
-    words: tuple[str, ...]
-    file: Path
-    line: int
-    block: tuple[Directive, ...] | None = None
-
-    @property
-    def name(self) -> str:
-        return self.words[0]
-
-    @property
-    def where(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 @dataclass(slots=True)
@@ -61,7 +43,7 @@ class Reading:
                     yield Directive(words, file, number, inner)
                 elif not (len(words) > 1 and words[1].startswith("!")):
                     yield from inner
-            elif words[0] in ("include", "includeoptional") and len(words) == 2 and self.depth < _DEEPEST:
+            elif words[0] in ("include", "includeoptional") and len(words) == 2 and self.depth < DEEPEST:
                 yield from self._included(words)
             elif words[0] == "serverroot" and len(words) == 2:
                 self.root = Path(words[1])

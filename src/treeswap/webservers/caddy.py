@@ -13,13 +13,12 @@ from treeswap.outcomes import Finding
 
 from . import caddy_rules, serving
 from .asking import after, matching, text_of, told_by
+from .directive import DEEPEST
 from .seam import Running, Served, Unreadable
 from .watched import Watched
 
 _ADMIN = "http://127.0.0.1:2019/config/"
 _PATIENCE = 5.0
-_DEEPEST = 30
-"""Files that import each other end here."""
 _HEAD = """\
 # It belongs in /etc/caddy/Caddyfile, or in a file that it imports. Without http:// and the port Caddy gets certificates
 # by itself. It cannot tell which release a link leads to: X-Release is there where the application sends it; treeswap
@@ -107,7 +106,7 @@ def _lines(file: Path, depth: int = 0) -> Iterator[tuple[Path, int, str]]:
     for number, line in enumerate(text_of(file).splitlines(), 1):
         yield file, number, line
         words = line.split()
-        if words[:1] == ["import"] and len(words) > 1 and depth < _DEEPEST:
+        if words[:1] == ["import"] and len(words) > 1 and depth < DEEPEST:
             for inner in matching(str(file.parent / words[1])):
                 if inner.is_file():  # what is imported may be a snippet, too
                     yield from _lines(inner, depth + 1)

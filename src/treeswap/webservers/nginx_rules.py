@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from treeswap.outcomes import Finding
 
-from .nginx_syntax import Directive
+from .directive import Directive
 from .watched import Watched, warning
 
 NAME = "nginx"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from .asking import matching, text_of
+from .directive import DEEPEST, Directive
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)|(?P<comment>\#[^\n]*)|(?P<mark>[{};])"""
@@ -15,26 +15,6 @@ _TOKEN = re.compile(
     r"""|(?P<bare>(?:\\.|\$\{\w*\}|[^\s{};\\])+)""",
     re.DOTALL,
 )
-_DEEPEST = 30
-"""Files that include each other end here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Directive:
-    """A line of the configuration; `block` is what stands in its braces, if it has any."""
-
-    words: tuple[str, ...]
-    file: Path
-    line: int
-    block: tuple[Directive, ...] | None = None
-
-    @property
-    def name(self) -> str:
-        return self.words[0]
-
-    @property
-    def where(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 def read(main: Path) -> tuple[Directive, ...]:
@@ -65,7 +45,7 @@ def _block(tokens: Iterator[tuple[str, int, bool]], file: Path, home: Path, dept
             if told[0].endswith("_by_lua_block"):
                 _skip(tokens)
             yield Directive(told, file, line, inner)
-        elif told[0] == "include" and len(told) == 2 and depth < _DEEPEST:
+        elif told[0] == "include" and len(told) == 2 and depth < DEEPEST:
             for included in matching(str(home / told[1])):
                 yield from _file(included, home, depth + 1)
         else:
