@@ -24,7 +24,7 @@ from .strace import Call
 from .trap import Trap
 
 KILLS = ("kill", "dies", "torn")
-FAILS = ("fail", "half", "short", "from", "read")
+FAILS = ("fail", "half", "short", "from", "read", "loses")
 
 AGE = 10_000_000_000
 """Nanoseconds by which the clock of the sweep is ahead, so that the sources are old enough to be remembered."""
@@ -92,6 +92,8 @@ class Cases:
         if "dies" in kinds:
             calls = range(1, self._counted(patches.dying_at) + 1)
             found += [f"dies:{when}:{number}" for number in calls for when in ("before", "after")]
+        if "loses" in kinds and self.world.has_daemon:
+            found += [f"loses:{number}" for number in range(1, self._counted(patches.dying_at) + 1)]
         if "torn" in kinds:
             found += [f"torn:{number}" for number in range(1, self._counted(patches.torn_at) + 1)]
         if "fail" in kinds:
@@ -164,6 +166,8 @@ class Cases:
                 answer = self._trapped(Trap(self._call(name, nth), error))
             case "dies", [when, number]:
                 answer = run(*self.words, patch=patches.dying_at(int(number), after=when == "after"))
+            case "loses", [number]:
+                answer = run(*self.words, patch=patches.dying_at(int(number), die=self.world.lose_daemon))
             case "torn", [number]:
                 answer = run(*self.words, patch=patches.torn_at(int(number)))
             case "half", [number, error]:

@@ -51,9 +51,9 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def dying_at(number: int, *, after: bool = False, told: Path | None = None) -> Patch:
+def dying_at(number: int, *, after: bool = False, told: Path | None = None, die: Callable[[], None] = _die) -> Patch:
     """SIGKILL before (or after) the call with this number, of those of `durable`, those that start a program, and those
-    that ask supervisord for a change."""
+    that ask supervisord for a change. `die` is what happens instead."""
 
     def patch() -> None:
         counter = _Counter(told)
@@ -62,10 +62,10 @@ def dying_at(number: int, *, after: bool = False, told: Path | None = None) -> P
             def call(*args: Any, **kwargs: Any) -> Any:
                 mine = counter.next(name) == number
                 if mine and not after:
-                    _die()
+                    die()
                 result = function(*args, **kwargs)
                 if mine:
-                    _die()
+                    die()
                 return result
 
             return call

@@ -41,6 +41,8 @@ class World:
     deploys_after = False
     """Whether a deploy follows each case, whatever command came next."""
 
+    has_daemon = False
+
     def __init__(self, here: Path, there: Path, *, elsewhere: bool) -> None:
         self.here, self.there, self.elsewhere = here, there, elsewhere
         self.keep, self.changing = here / "keep", [here / "world", there / "world"]
@@ -118,6 +120,9 @@ class World:
 
     def rests(self) -> None:
         """`Broken` if anything is not as it must be when the next change has been made."""
+
+    def lose_daemon(self) -> None:
+        """SIGKILL for what runs the processes."""
 
     def clear(self) -> None:
         """Ends what was started."""

@@ -10,10 +10,11 @@ import json
 import os
 import select
 import shlex
+import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import running
@@ -31,7 +32,7 @@ class ServedWorld(World):
     """A site with processes. Whenever the world is restored everything of it has been killed, as by a reboot, with the
     sockets still there; `recover` brings it up."""
 
-    deploys_after = True
+    deploys_after = has_daemon = True
     boots = True
     """Whether everything is up when the command begins."""
 
@@ -62,6 +63,16 @@ class ServedWorld(World):
             self.did(*self.on_site("recover"))
             self.rests()
 
+    def lose_daemon(self) -> None:
+        self._lost.touch()
+        with suppress(FileNotFoundError, ProcessLookupError):
+            os.kill(int((self.site.private / "supervisor/supervisord.pid").read_text()), signal.SIGKILL)
+
+    @property
+    def _lost(self) -> Path:
+        """It is there from when the daemon was killed until the world is restored."""
+        return self.root / "lost"
+
     def clear(self) -> None:
         running.kill(self.site.root)
 
@@ -74,13 +85,15 @@ class ServedWorld(World):
             return
         with Visitor(self._socket) as visitor:
             yield
-        if visitor.failures or not visitor.answers:
+        # What a daemon has left that was killed cannot be taken on by the next one: it is started anew.
+        if (visitor.failures and not self._lost.exists()) or not visitor.answers:
             raise Broken(CURRENT_ANSWERS, f"{visitor.answers} answers, and {visitor.failures}")
 
     def at_once(self, words: tuple[str, ...], answer: Answer) -> None:
         self._one_of_each()
-        current = self.site.current
-        if self.boots and current is not None:
+        if self._lost.exists():
+            return  # until the next change
+        if self.boots and self.site.current is not None:
             self._current_answers()
         ended = answer.code >= 0 and words[0] != "unadopt"
         if ended and "warning" not in answer.err:

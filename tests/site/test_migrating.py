@@ -11,6 +11,7 @@ import pytest
 
 from builder import Builder
 from treeswap.journal import Journal
+from treeswap.records import Records
 from treeswap.release import Command
 
 PAGE = "$TREESWAP_SITE/maintenance/page.html"
@@ -156,6 +157,23 @@ def test_a_disk_that_fails_beside_a_migration_takes_the_page_down_and_tells_what
     assert bench.error and bench.error.migrated == ran
     assert seen(builder) == ["up"] * len(ran) and not is_up(builder)
     builder.deploy()
+    bench.rests()
+
+
+def test_a_disk_that_fails_afterwards_hides_nothing_of_a_failure(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(records: Records, ids: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    bench = builder.deploy().bench
+    builder.commands(migrate=("true", "false"), on_failure=("echo after >> {site}/../seen",)).says("two")
+    with monkeypatch.context() as patched:
+        patched.setattr(Records, "remove", refused)
+        builder.deploy(exits=12)
+    bench.says("`false` (migrate) failed")
+    assert bench.error and bench.error.migrated == ("true",) and seen(builder) == ["after"]
+    builder.commands(migrate=()).deploy()
     bench.rests()
 
 

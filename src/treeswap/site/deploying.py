@@ -120,7 +120,14 @@ class Deploy:
         if self._migrations and isinstance(error, TreeswapError | Interrupted | OSError):
             told = failure(error) if isinstance(error, OSError) else error
             told.migrated = tuple(self._migrations.ran)
-        self._close()
+        try:
+            self._close()
+        except (TreeswapError, OSError) as worse:
+            if told is None:
+                raise
+            # Why it failed at first is what is to be told.
+            note = f"not everything could be cleared away: {worse}; the next change tries again"
+            self._core.tell("clear", note=note, warning=True)
         self._answer(told)
         if told is not error and told is not None:
             raise told from error
