@@ -15,7 +15,7 @@ import pytest
 from . import migrated, served
 from .sweeping import swept
 
-_KINDS = ("kill", "dies", "fail", "half", "from")
+_KINDS = ("kill", "dies", "fail", "half", "from", "loses")
 _CASES = {
     "served-deploy": (4, 90),
     "served-warm": (1, 30),
