@@ -40,7 +40,7 @@ class Course:
 
 _DJANGO = Course(inputs.django, _ALL, 5, 1, 2)
 _TEN_THOUSAND = Course(inputs.ten_thousand, _FEW, 5, 5, 3)
-_PACKAGES = Course(inputs.all_packages, (*COPYING, *VERSIONING), 3, 1, 1, _LEFT_OUT)
+_PACKAGES = Course(inputs.all_packages, (*COPYING, *VERSIONING), 3, 1, 1, _LEFT_OUT, read_all=False)
 _A_MILLION = Course(inputs.a_million, _FEW, 2, 2, 1, read_all=False)
 
 SIZES: dict[str, tuple[Course, ...]] = {
