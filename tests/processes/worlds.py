@@ -172,8 +172,8 @@ class Hosted(World):
 
     def reboot(self) -> None:
         """Everything ends at once. What a cron job of @reboot would do follows."""
-        pids = {pid for unit in self.running() for pid in self.call("pids", unit)}
-        for pid in {self._daemon(), *pids}:
+        pids = {self._daemon(), *(pid for unit in self.running() for pid in self.call("pids", unit))}
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
         self.until(lambda: not self.alive(pids))
         self.install()
