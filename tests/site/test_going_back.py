@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from bench import Bench, snapshot
+from treeswap import journal
 from treeswap.errors import NothingToRollBackTo
 from treeswap.outcomes import Event
 from treeswap.records import Records
@@ -211,6 +213,23 @@ def test_a_label_that_is_also_the_beginning_of_an_id_names_nothing(bench: Bench)
     v1 = bench.version("v1").deploy().current
     bench.deploy(force=True, label=v1[:8])
     bench.switch(v1[:8], exits=2).says("names 2 releases")
+
+
+def test_a_journal_that_cannot_be_read_after_the_switch_takes_nothing_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v1, _ = deployed(bench, "v1", "v2")
+    contents = journal.contents
+
+    def failing(path: Path) -> bytes:
+        if bench.current == v1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return contents(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(journal, "contents", failing)
+        bench.rollback()
+    bench.shows("v1").rests()
 
 
 def test_records_that_cannot_be_listed_after_the_switch_take_nothing_back(

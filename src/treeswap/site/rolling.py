@@ -82,12 +82,13 @@ def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
         current = _served(core)
         bad = bad_after(target, core.releases_there(), core.ground.history())
         going_to = _complete(core, target, before, current, force=force)
+        migrated = migrating.ran_since(core, target)  # what cannot be read is to be told before the switch
         tending.prepare(core, going_to)
         outcome = _go(core, going_to, before, current, "rollback", bad=bad)
         warnings = _strays_left(core, current, going_to) if current else ()
         from . import forecast
 
-        warnings = (*forecast.unanswered(core, going_to, current), *migrating.ran_since(core, target), *warnings)
+        warnings = (*forecast.unanswered(core, going_to, current), *migrated, *warnings)
     outcome = replace(outcome, notes=(*notes, *outcome.notes), warnings=warnings)
     # Whoever goes back wants to be away from what is bad: whatever is seen, it is not switched to again.
     return _concluded(core, outcome, going_to, before, goes_back=False)
