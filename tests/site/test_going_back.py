@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench import Bench, snapshot
-from treeswap import journal
+from treeswap import envelope, journal
 from treeswap.errors import NothingToRollBackTo
 from treeswap.outcomes import Event
 from treeswap.records import Records
@@ -219,7 +219,7 @@ def test_a_journal_that_cannot_be_read_after_the_switch_takes_nothing_back(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     v1, _ = deployed(bench, "v1", "v2")
-    contents = journal.contents
+    contents = envelope.contents
 
     def failing(path: Path) -> bytes:
         if bench.current == v1:
