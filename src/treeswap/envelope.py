@@ -24,6 +24,18 @@ def contents(path: Path) -> bytes:
         return file.read()
 
 
+def contents_or_none(path: Path) -> bytes | None:
+    """The same, or None where nothing is there. What appears at this moment is read; a link to nowhere is an error."""
+    try:
+        return contents(path)
+    except FileNotFoundError:
+        if not os.path.lexists(path):
+            return None
+    except NotADirectoryError:
+        return None
+    return contents(path)
+
+
 def seal(value: Mapping[str, Any]) -> bytes:
     """The object as one line, ended by a newline. `value` must not be empty."""
     body = json.dumps(value, separators=(",", ":")).encode()

@@ -15,7 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import durable
-from .envelope import contents, count_of, seal, table_of, text_of, texts_of, time_of, time_text, truth_of, unseal
+from .envelope import (
+    contents,
+    contents_or_none,
+    count_of,
+    seal,
+    table_of,
+    text_of,
+    texts_of,
+    time_of,
+    time_text,
+    truth_of,
+    unseal,
+)
 from .errors import Damaged, NewerFormat, NotASite, UsageError
 from .layout import Layout
 from .process import Process
@@ -45,12 +57,19 @@ class SiteFile:
 
 def read_site(layout: Layout) -> SiteFile:
     """`NotASite`, `NewerFormat` or `Damaged` where there is none that can be used."""
-    try:
-        data = contents(layout.site_json)
-    except (FileNotFoundError, NotADirectoryError):
+    if (site := find_site(layout)) is None:
         raise NotASite(f"{layout.root} is not a site", hint="make one with `treeswap copy` or `treeswap init`")
+    return site
+
+
+def find_site(layout: Layout) -> SiteFile | None:
+    """The same, or None where no site has been made yet."""
+    try:
+        data = contents_or_none(layout.site_json)
     except OSError as error:
         raise NotASite(f"{layout.root} cannot be read", cause=error)
+    if data is None:
+        return None
     what = f"the site's file {layout.site_json}"
     value = unseal(data, what, _RESTORE)
     try:
@@ -113,11 +132,11 @@ class Records:
         what = f"the record {path}"
         hint = f"restore it from a backup, or give the release up: mv {path} {path}.damaged"
         try:
-            data = contents(path)
+            data = contents_or_none(path)
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
-                return None
             raise Damaged(f"{what} cannot be read", hint=hint, cause=error)
+        if data is None:
+            return None
         value = unseal(data, what, hint)
         try:
             _check_format(value, what)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +13,10 @@ from bench import Bench
 from treeswap import adopt as moves
 from treeswap import durable, stage
 from treeswap.adopt import Move
+from treeswap.errors import NotASite
 from treeswap.outcomes import Event
 from treeswap.records import SiteFile
+from treeswap.release import ReleaseId
 from treeswap.site.core import Core
 
 
@@ -115,6 +119,43 @@ def test_who_made_site_and_came_too_late_leaves_it_to_who_has_the_lock(
         lock.release()
     monkeypatch.undo()
     bench.deploy().shows("v1").rests()
+
+
+@pytest.mark.parametrize("named", ["site_json", "record"])
+def test_what_appears_while_it_is_looked_for_is_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """Between an opening that finds nothing and any further look, another may have written the file."""
+    current = bench.version("v1").deploy().current
+    layout = bench.site.layout
+    file = layout.site_json if named == "site_json" else layout.record(current)
+    hidden = file.with_name("hidden")
+    opened, core = os.open, bench.site
+    file.rename(hidden)
+
+    def too_early(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        try:
+            return opened(path, flags, *rest, **more)
+        except FileNotFoundError:
+            if path == str(file) and hidden.exists():
+                hidden.rename(file)
+            raise
+
+    monkeypatch.setattr(os, "open", too_early)
+    if named == "site_json":
+        assert bench.site.status().current == current
+    else:
+        assert core.ground.records.find(ReleaseId(current)) is not None
+    assert file.exists()
+
+
+def test_a_link_to_nowhere_in_the_place_of_the_site_file_is_not_taken_for_no_site(bench: Bench) -> None:
+    bench.version("v1").deploy()
+    file = bench.site.layout.site_json
+    file.unlink()
+    file.symlink_to("nowhere")
+    with pytest.raises(NotASite, match="cannot be read"):
+        bench.site.status()
 
 
 def test_nobody_takes_a_lock_in_a_site_that_is_being_taken_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from treeswap import durable, places, switch
 from treeswap.commands import Runner, run
-from treeswap.envelope import contents, seal, text_of, time_of, time_text, unseal
+from treeswap.envelope import contents_or_none, seal, text_of, time_of, time_text, unseal
 from treeswap.errors import (
     Damaged,
     Failed,
     Held,
     NoSpace,
     NoSuchRelease,
-    NotASite,
     PlaceRefused,
     TreeswapError,
     Unsettled,
@@ -32,7 +31,7 @@ from treeswap.journal import Journal
 from treeswap.layout import Layout
 from treeswap.lock import Lock
 from treeswap.outcomes import Event, HoldMark, Listener, silent
-from treeswap.records import Records, SiteFile, read_site, write_site
+from treeswap.records import Records, SiteFile, find_site, read_site, write_site
 from treeswap.release import Record, Release, ReleaseId, Settings, Tree, Version
 
 if TYPE_CHECKING:
@@ -90,14 +89,9 @@ class Core:
 
     def load(self) -> None:
         """Reads site.json, or imagines the one that a site to be made will have."""
-        try:
-            site = read_site(self.layout)
-            self.exists = True
-        except NotASite:
-            if os.path.lexists(self.layout.site_json):
-                raise
-            site = SiteFile(os.urandom(16).hex(), self.layout.root.name)
-            self.exists = False
+        found = find_site(self.layout)
+        self.exists = found is not None
+        site = found or SiteFile(os.urandom(16).hex(), self.layout.root.name)
         shared = self._is_shared()
         self.ground = Ground(
             self.layout,
@@ -229,9 +223,7 @@ class Core:
     # ------------------------------------------------------------ hold
 
     def hold_mark(self) -> HoldMark | None:
-        try:
-            data = contents(self.layout.hold)
-        except FileNotFoundError:
+        if (data := contents_or_none(self.layout.hold)) is None:
             return None
         what, hint = f"the hold {self.layout.hold}", "`treeswap unlock` ends the hold"
         value = unseal(data, what, hint)
