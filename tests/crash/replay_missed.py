@@ -22,9 +22,9 @@ class Seen:
 MISSED = {
     "durable.append < journal.append < journal.intend": Seen("btrfs", "adopt-shared"),
     "durable.append < journal.append < journal.outcome": Seen("ext4", "copy-later"),
-    "durable.sync < deploying.seal < site.deploy": Seen("ext4", "copy-later"),
+    "durable.sync < staging.seal < deploying.seal": Seen("ext4", "copy-later"),
     "durable.sync < unadopting._copied < unadopting.unadopt": Seen("btrfs", "unadopt"),
-    "durable.replace_file_whole < durable.replace_file < records.write < deploying.seal": Seen("ext4", "copy-later"),
+    "durable.replace_file_whole < durable.replace_file < records.write < staging.seal": Seen("ext4", "copy-later"),
     "durable.fsync_directory < switch.put_public_links < swinging.swing": Seen("btrfs", "copy-first"),
     "durable.fsync_directory < durable.swing_link < switch.point < swinging.swing": Seen("btrfs", "copy-later"),
     "durable.fsync_directory < adopt.carry_out < adopting._carry_out": Seen("ext4+xfs", "adopt"),

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import Bench
-from treeswap import lock, places
+from treeswap import hold, lock, places
 from treeswap.cache import Cache
 from treeswap.envelope import seal
 from treeswap.errors import PlaceRefused, TreeswapError
@@ -176,21 +176,21 @@ def test_caches(good: Bench, record_property: Callable[[str, object], None]) -> 
 
 def test_marks_holds_and_signatures(good: Bench, record_property: Callable[[str, object], None]) -> None:
     marker, switch_lock = good.root / ".treeswap-site", good.site_root / ".treeswap/switch.lock"
-    hold = good.site_root / ".treeswap/hold.json"
+    mark = good.site_root / ".treeswap/hold.json"
     held = os.open(switch_lock, os.O_RDWR)
     fcntl.flock(held, fcntl.LOCK_EX)
     site = good.site
 
     def read(data: bytes) -> object:
         marker.write_bytes(data)
-        hold.write_bytes(data)
+        mark.write_bytes(data)
         switch_lock.write_bytes(data)
         holder = lock.holder(switch_lock)
         assert holder is not None and str(holder)
         with pytest.raises(PlaceRefused):
             places.check_trees_dir(good.root, "0" * 32)
         places.site_of(good.root)
-        return site.hold_mark()
+        return hold.read(site.layout)
 
     line = seal({"why": "w", "by": "b", "since": "2026-01-01T00:00:00Z", "pid": 1, "doing": "x"})
     for told, data in spoilings(

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from treeswap import places
+from treeswap import hold, places
 from treeswap.errors import NotASite, UsageError
+from treeswap.outcomes import HoldMark
 from treeswap.records import SiteFile
 from treeswap.release import Release, Settings, Tree
 
@@ -327,6 +328,20 @@ class Site(Core):
             interrupted = standing.status(self).interrupted
             steps = (*filter(None, (interrupted,)), *tending.plan_settle(self))
             return Plan(steps or ("nothing: the site is at rest",), bool(steps))
+
+    # ------------------------------------------------------------ hold
+
+    def hold(self, why: str) -> None:
+        """Refuses every change from here on, until `release_hold`."""
+        self.require()
+        with self.telling():
+            hold.put(self.layout, HoldMark(why, self.by, self.clock()))
+
+    def release_hold(self) -> bool:
+        """Allows changes again; False where there was no hold."""
+        self.require()
+        with self.telling():
+            return hold.end(self.layout)
 
     # ------------------------------------------------------------ maintenance
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from treeswap import adopt as moves
 from treeswap import durable, lease, recovery, scan, strays, switch
 from treeswap.adopt import Move
-from treeswap.errors import DestinationRefused, TreeswapError
+from treeswap.errors import DestinationRefused, LaterStepFailed, TreeswapError
 from treeswap.manifest import Manifest
 from treeswap.outcomes import Event, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
@@ -71,6 +71,24 @@ def adopt(
     finally:
         os.close(fd)
     return record, _sentences(core, trees, surveyed, record, gap)
+
+
+def has_adopted(core: Core, trees: Iterable[Tree]) -> bool:
+    """Whether a live directory of these is the site's now: also one that was adopted before another one resisted."""
+    return any(
+        tree.path is not None and durable.leads_through(tree.path, core.layout.public_text(tree.name)) for tree in trees
+    )
+
+
+def not_finished(core: Core, error: OSError | DestinationRefused) -> LaterStepFailed:
+    """What to tell of an adoption that has adopted something, and met this."""
+    if isinstance(error, DestinationRefused):
+        return LaterStepFailed(error.message, hint=error.hint, cause=error.cause)
+    return LaterStepFailed(
+        f"{core.ground.current()} is current, but its adoption could not be finished",
+        hint="mend the disk; `treeswap recover` goes on with it",
+        cause=error,
+    )
 
 
 def _made(

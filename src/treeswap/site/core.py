@@ -13,13 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from treeswap import durable, places, switch
+from treeswap import durable, hold, places, switch
 from treeswap.commands import Runner, run
-from treeswap.envelope import contents_or_none, seal, text_of, time_of, time_text, unseal
 from treeswap.errors import (
     Damaged,
     Failed,
-    Held,
     NoSpace,
     NoSuchRelease,
     PlaceRefused,
@@ -30,9 +28,11 @@ from treeswap.ground import Ground
 from treeswap.journal import Journal
 from treeswap.layout import Layout
 from treeswap.lock import Lock
-from treeswap.outcomes import Event, HoldMark, Listener, silent
+from treeswap.outcomes import Event, Listener, silent
 from treeswap.records import Records, SiteFile, find_site, read_site, write_site
 from treeswap.release import Record, Release, ReleaseId, Settings, Tree, Version
+
+from . import naming
 
 if TYPE_CHECKING:
     from treeswap.processes import ProcessManager
@@ -187,7 +187,7 @@ class Core:
 
         from . import tending
 
-        self._refuse_hold()
+        hold.refuse(self.layout)
         with self._lock(self.layout.deploy_lock, doing, self.lock_wait):
             with self.switching(doing) as notes:
                 # Also where site.json is not there yet: a first deploy may have died while it wrote it.
@@ -203,7 +203,7 @@ class Core:
         # Others hold it while processes start and end, too.
         longest = max((it.deploy_timeout + it.drain_timeout for it in self.settings.processes), default=0.0)
         with self._lock(self.layout.switch_lock, doing, max(self.lock_wait, _SWITCH_WAIT + longest)):
-            self._refuse_hold()
+            hold.refuse(self.layout)
             self.load()
             yield self._noted(recovery.settle(self.ground).notes) if self.exists else []
 
@@ -219,40 +219,6 @@ class Core:
         for note in notes:
             self.tell("recover", note=note)
         return notes
-
-    # ------------------------------------------------------------ hold
-
-    def hold_mark(self) -> HoldMark | None:
-        if (data := contents_or_none(self.layout.hold)) is None:
-            return None
-        what, hint = f"the hold {self.layout.hold}", "`treeswap unlock` ends the hold"
-        value = unseal(data, what, hint)
-        try:
-            return HoldMark(text_of(value["why"]), text_of(value["by"]), time_of(value["since"]))
-        except (KeyError, ValueError) as error:
-            raise Damaged(f"{what} is damaged", hint=hint, cause=error)
-
-    def hold(self, why: str) -> None:
-        """Refuses every change from here on, until `release_hold`."""
-        self.require()
-        with self.telling():
-            mark = {"why": why, "by": self.by, "since": time_text(self.clock())}
-            durable.replace_file(self.layout.hold, seal(mark), 0o644)
-
-    def release_hold(self) -> bool:
-        """Allows changes again; False where there was no hold."""
-        self.require()
-        with self.telling():
-            held = os.path.lexists(self.layout.hold)
-            durable.remove_durably([self.layout.hold], self.layout.private)
-            return held
-
-    def _refuse_hold(self) -> None:
-        if mark := self.hold_mark():
-            raise Held(
-                f"the site is on hold since {mark.since:%Y-%m-%d %H:%M:%S} UTC by {mark.by}: {mark.why}",
-                hint="`treeswap unlock` ends the hold",
-            )
 
     # ------------------------------------------------------------ telling
 
@@ -319,31 +285,13 @@ class Core:
         records, damaged = self.ground.records.readable()
         if token == "current" and self.ground.current() in damaged:
             self.current_record()
-        if token in ("current", "previous"):
-            current = self.ground.current()
-            id = current if token == "current" else self.ground.history().previous(current, records)
-            if id is None or id not in records:
-                raise NoSuchRelease(f"there is no {token} release", hint="`treeswap releases` lists those that exist")
-            return records[id]
-        if token in records:
-            return records[ReleaseId(token)]
-        found = [r.id for r in records.values() if token and (token in (r.label, r.revision) or r.id.startswith(token))]
-        found = sorted(found + [id for id in damaged if token and id.startswith(token)])
-        if len(found) == 1:
-            if found[0] in damaged:
-                raise damaged[found[0]]
-            return records[found[0]]
-        if not found:
-            # It may be the label of one of those.
-            unread = f"; the record of {', '.join(damaged)} cannot be read" if damaged else ""
-            raise NoSuchRelease(
-                f"there is no release {token!r}{unread}", hint="`treeswap releases` lists those that exist"
-            )
-        if _is_one(found, records, token):
-            return records[found[-1]]
-        raise NoSuchRelease(
-            f"{token!r} names {len(found)} releases: {', '.join(reversed(found[-5:]))}", hint="give more of the id"
-        )
+        if token not in naming.ROLES:
+            return naming.named(token, records, damaged)
+        current = self.ground.current()
+        id = current if token == "current" else self.ground.history().previous(current, records)
+        if id is None or id not in records:
+            raise NoSuchRelease(f"there is no {token} release", hint="`treeswap releases` lists those that exist")
+        return records[id]
 
     def served_trees(self, current: ReleaseId, record: Record | None) -> frozenset[str]:
         """The names of the trees that the current release has: where its record cannot tell, its links do."""
@@ -394,13 +342,6 @@ def failure(error: OSError) -> Failed:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(f"no space left for {where}", hint="free some, or `treeswap prune`", cause=error)
     return Failed(f"{where} could not be used", cause=error)
-
-
-def _is_one(found: Sequence[ReleaseId], records: Mapping[ReleaseId, Record], token: str) -> bool:
-    """Whether all of these have this label or revision, and stand for the same release: to go back across a changed set
-    of trees, one is sealed that repeats another, label and all."""
-    named = [records[id] for id in found if id in records and token in (records[id].label, records[id].revision)]
-    return len(named) == len(found) and len({record.stands_for for record in named}) == 1
 
 
 def with_settings(site: SiteFile, trees: Mapping[str, Tree], settings: Settings | None, name: str | None) -> SiteFile:

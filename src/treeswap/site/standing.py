@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from treeswap import leftovers, lock, maintenance, places
+from treeswap import hold, leftovers, lock, maintenance, places
 from treeswap.errors import TreeswapError
 from treeswap.history import History, rollback_target
 from treeswap.outcomes import Status, TreeStatus
@@ -36,7 +36,7 @@ def status(core: Core) -> Status:
         rollback_to=target.id if target else None,
         state="changing" if holder else "interrupted" if interrupted else "rest",
         lock=holder,
-        hold=core.hold_mark(),
+        hold=hold.read(core.layout),
         trees={name: _tree_status(core, tree, served, history) for name, tree in core.trees.items()},
         interrupted=interrupted,
         advice=_advice(current, records) if interrupted else None,

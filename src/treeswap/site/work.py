@@ -78,6 +78,10 @@ class Work:
         """Whether the site's processes are others than those of the current release."""
         return self.current is not None and self.current.processes != self.site.settings.processes
 
+    def makes_room(self, tree: Tree) -> bool:
+        """Whether something will be made where this tree's versions are."""
+        return tree in self.adopting or tree.name in self.new
+
     def kept(self) -> dict[str, Version]:
         """The versions of the current release that stay."""
         if self.current is None:
