@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from .world import Served, front_door
+from .world import PYTHON, Served, front_door
 
 
 def test_the_front_door_says_which_release_is_served(served: Served) -> None:
@@ -62,7 +60,7 @@ def test_who_is_none_of_the_new_processes_is_not_taken_for_one(served: Served) -
     wanted = served.root / "impostor-is-wanted"
     wanted.touch()
     try:
-        health = f"health = '{sys.executable} impostor.py {wanted}'\nenv = {{ WHERE = '{{socket}}' }}"
+        health = f'health = "{PYTHON} impostor.py {wanted}"\nenv = {{ WHERE = "{{socket}}" }}'
         served.configure(web="sleep 600", of_web=health)
         told = served.deploy("v2", exits=13)
     finally:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .world import Served
+from .world import PYTHON, Served
 
 
 def test_other_processes_alone_make_another_release_and_a_rollback_has_its_own(served: Served) -> None:
@@ -38,7 +38,7 @@ def test_what_env_files_hold_is_read_at_each_start_and_kept_nowhere(served: Serv
 
 
 def test_bytecode_that_a_build_made_is_used_and_stays_right(served: Served) -> None:
-    compile = f"{sys.executable} -m compileall -q --invalidation-mode unchecked-hash ."
+    compile = f"{PYTHON} -m compileall -q --invalidation-mode unchecked-hash ."
     served.configure(rest=f'[commands]\nbuild = [{{ run = "{compile}", tree = "apps" }}]')
     for text in ("v1", "v2"):
         served.version(text)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pytest
 
 from bench import wait_for
 
-from .world import PROGRAM, Served, Visitor
+from .world import PROGRAM, PYTHON, Served, Visitor
 
 
 def test_a_warm_release_is_gone_back_to_without_a_start(served: Served) -> None:
@@ -47,7 +46,7 @@ def test_instances_have_sockets_of_their_own(served: Served) -> None:
 
 WORKER = f"""
 [processes.queue]
-command = "{sys.executable} worker.py {{}}/queue {{}}"
+command = "{PYTHON} worker.py {{}}/queue {{}}"
 tree = "apps"
 stop = "{{}}"
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,8 @@ from crowd import crowd
 PROGRAM = [sys.executable, "-m", "treeswap"]
 HERE = Path(__file__).parent
 TREES = ("apps", "conf")
-WEB = f"{sys.executable} -m gunicorn app:application --workers 2 --bind unix:{{socket}}"
+PYTHON = shlex.quote(sys.executable)
+WEB = f"{PYTHON} -m gunicorn app:application --workers 2 --bind unix:{{socket}}"
 CHECK = "test -S $TREESWAP_SOCKET && ! test -e sick && exit; echo not yet; exit 3"
 CONFIGURATION = """
 name = "example"

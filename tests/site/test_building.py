@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -315,7 +316,9 @@ def test_what_python_writes_by_itself_is_no_change(builder: Builder) -> None:
     """`manage.py collectstatic` in one tree, for another one."""
     bench = builder.bench.tree("apps", {"m/__init__.py": "css = 'red'", "a.css": "red"})
     import_it = "import sys; sys.dont_write_bytecode = False; import m; print(m.css)"
-    builder.builds(Command(f'{sys.executable} -c "{import_it}" > {{media}}/all.css', "apps", ("media",))).deploy()
+    builder.builds(
+        Command(f'{shlex.quote(sys.executable)} -c "{import_it}" > {{media}}/all.css', "apps", ("media",))
+    ).deploy()
     bench.tree("apps", {"m/__init__.py": "css = 'green'", "a.css": "red"})
     builder.deploy()
     bench.shows(media={"all.css": "green\n"}).rests()

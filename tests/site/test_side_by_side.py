@@ -13,10 +13,10 @@ from bench import Bench
 from treeswap import adopt as moves
 from treeswap import durable, stage
 from treeswap.adopt import Move
-from treeswap.errors import NotASite
+from treeswap.errors import NoSuchRelease, NotASite
 from treeswap.outcomes import Event
-from treeswap.records import SiteFile
-from treeswap.release import ReleaseId
+from treeswap.records import Records, SiteFile
+from treeswap.release import ReleaseId, Version
 from treeswap.site.core import Core
 
 
@@ -147,6 +147,73 @@ def test_what_appears_while_it_is_looked_for_is_there(
     else:
         assert core.ground.records.find(ReleaseId(current)) is not None
     assert file.exists()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_what_is_current_is_found_while_another_release_is_switched_to(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Looking takes no lock: `current` may move, and what was current may go, before or after records are read."""
+    first = bench.version("v1").deploy().current
+    bench.version("v2")
+    readable = Records.readable
+    asked = {"find": iter([True]), "status": iter([True])}
+
+    def overtaken(self: Records, *, by: str) -> Any:
+        if moment == "after":
+            found = readable(self)
+        if next(asked[by], False):
+            monkeypatch.setattr(Records, "readable", readable)
+            bench.deploy(force=True).deploy(force=True).prune(keep=1, grace=0.0)
+            monkeypatch.setattr(Records, "readable", lambda self: overtaken(self, by=by))
+        return found if moment == "after" else readable(self)
+
+    site = bench.site
+    monkeypatch.setattr(Records, "readable", lambda self: overtaken(self, by="find"))
+    found = site.find_release("current").id
+    assert found == bench.current != first
+
+    monkeypatch.setattr(Records, "readable", lambda self: overtaken(self, by="status"))
+    status = site.status()
+    assert status.current == bench.current != found
+    assert (status.interrupted, status.state) == (None, "rest")
+
+
+def test_a_current_release_that_was_removed_meanwhile_was_not_current_any_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.version("v1").deploy().current
+    find, late = Records.find, iter([True])
+
+    def overtaken(self: Records, id: ReleaseId) -> Any:
+        if next(late, False):
+            bench.version("v2").deploy().version("v3").deploy().prune(keep=1, grace=0.0)
+            assert first not in bench.ids
+        return find(self, id)
+
+    site = bench.site
+    monkeypatch.setattr(Records, "find", overtaken)
+    record = site.current_record()
+    assert record is not None and record.id == bench.current
+
+
+def test_a_release_that_is_removed_while_it_is_compared_is_no_damage(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bench.version("v1").deploy().current
+    bench.version("v2").deploy()
+    manifest, late = Records.manifest, iter([True])
+
+    def overtaken(self: Records, version: Version) -> Any:
+        if next(late, False):
+            bench.version("v3").deploy().prune(keep=1, grace=0.0)
+            assert first not in bench.ids
+        return manifest(self, version)
+
+    site = bench.site
+    monkeypatch.setattr(Records, "manifest", overtaken)
+    with pytest.raises(NoSuchRelease, match=f"{first} was removed"):
+        site.diff()
 
 
 def test_a_link_to_nowhere_in_the_place_of_the_site_file_is_not_taken_for_no_site(bench: Bench) -> None:

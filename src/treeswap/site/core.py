@@ -262,32 +262,44 @@ class Core:
         try:
             record = self.ground.records.find(id)
         except Damaged as error:
-            error.hint = f"go to another release with `treeswap rollback` or `treeswap switch ID`; or {error.hint}"
-            raise
-        if record is None:
-            raise Unsettled(
-                f"current names {id}, which has no record",
-                hint="`treeswap releases` lists those that exist; `treeswap switch ID` goes to one",
-            )
-        return record
+            raise _of_current(error)
+        if record is not None:
+            return record
+        if self.ground.current() != id:
+            return self.current_record()  # another was switched to, and this one removed
+        raise Unsettled(
+            f"current names {id}, which has no record",
+            hint="`treeswap releases` lists those that exist; `treeswap switch ID` goes to one",
+        )
 
-    def releases_there(self) -> dict[ReleaseId, Record]:
-        """The records, oldest first. One that cannot be read is warned of: it must not stand between a person and the
-        other releases."""
-        records, damaged = self.ground.records.readable()
+    def readable(self) -> tuple[ReleaseId | None, dict[ReleaseId, Record], dict[ReleaseId, Damaged]]:
+        """What is current, the records, its own among them, and what is wrong with others, all at one moment: also
+        where somebody else switches and removes meanwhile."""
+        while True:
+            current = self.ground.current()
+            records, damaged = self.ground.records.readable()
+            if self.ground.current() == current:
+                return current, records, damaged
+
+    def current_and_releases(self) -> tuple[ReleaseId | None, dict[ReleaseId, Record]]:
+        """What is current, and the records, oldest first. One that cannot be read is warned of: it must not stand
+        between a person and the other releases."""
+        current, records, damaged = self.readable()
         for error in damaged.values():
             self.tell("records", note=f"{error.message}; {error.hint}", warning=True)
-        return records
+        return current, records
+
+    def releases_there(self) -> dict[ReleaseId, Record]:
+        return self.current_and_releases()[1]
 
     def find_release(self, token: str) -> Record:
         """The release that an id, a unique prefix, `current`, `previous`, a label or a revision names."""
         self.require()
-        records, damaged = self.ground.records.readable()
-        if token == "current" and self.ground.current() in damaged:
-            self.current_record()
+        current, records, damaged = self.readable()
         if token not in naming.ROLES:
             return naming.named(token, records, damaged)
-        current = self.ground.current()
+        if token == "current" and current in damaged:
+            raise _of_current(damaged[current])
         id = current if token == "current" else self.ground.history().previous(current, records)
         if id is None or id not in records:
             raise NoSuchRelease(f"there is no {token} release", hint="`treeswap releases` lists those that exist")
@@ -342,6 +354,12 @@ def failure(error: OSError) -> Failed:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(f"no space left for {where}", hint="free some, or `treeswap prune`", cause=error)
     return Failed(f"{where} could not be used", cause=error)
+
+
+def _of_current(error: Damaged) -> Damaged:
+    """The damage of the current release's record, with the way out that there is then."""
+    error.hint = f"go to another release with `treeswap rollback` or `treeswap switch ID`; or {error.hint}"
+    return error
 
 
 def with_settings(site: SiteFile, trees: Mapping[str, Tree], settings: Settings | None, name: str | None) -> SiteFile:

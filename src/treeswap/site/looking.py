@@ -28,8 +28,7 @@ from .core import Core
 def releases(core: Core) -> tuple[ReleaseRow, ...]:
     core.require()
     ground = core.ground
-    records = core.releases_there()
-    current = ground.current()
+    current, records = core.current_and_releases()
     history = ground.history()
     previous = history.previous(current, records)
     policy = Policy(core.settings.keep_releases, core.settings.grace)
@@ -136,13 +135,20 @@ def diff(core: Core, a: str | None, b: str | None) -> Difference:
         before, after = one.versions.get(name), other.versions.get(name)
         if before == after:
             continue
-        added, changed, removed = manifest.compare(_manifest(core, before), _manifest(core, after))
+        added, changed, removed = manifest.compare(_manifest(core, one, before), _manifest(core, other, after))
         trees[name] = TreeDifference(_texts(added), _texts(changed), _texts(removed))
     return Difference(one.id, other.id, trees)
 
 
-def _manifest(core: Core, version: Version | None) -> manifest.Manifest:
-    return core.ground.records.manifest(version) if version else manifest.Manifest({})
+def _manifest(core: Core, record: Record, version: Version | None) -> manifest.Manifest:
+    try:
+        return core.ground.records.manifest(version) if version else manifest.Manifest({})
+    except Damaged:
+        if core.ground.records.find(record.id) is not None:
+            raise
+        raise NoSuchRelease(
+            f"{record.id} was removed while it was looked at", hint="`treeswap releases` lists those that exist"
+        )
 
 
 def _texts(paths: Iterable[bytes]) -> tuple[str, ...]:

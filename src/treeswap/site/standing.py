@@ -21,8 +21,7 @@ from .core import Core
 def status(core: Core) -> Status:
     core.require()
     ground = core.ground
-    records = core.releases_there()
-    current = ground.current()
+    current, records = core.current_and_releases()
     history = ground.history()
     target = rollback_target(current, records, history, core.trees) if current else None
     holder = lock.holder(core.layout.switch_lock) or lock.holder(core.layout.deploy_lock)
@@ -63,7 +62,7 @@ def _interrupted(core: Core, history: History) -> str | None:
         # Not ours to look into.
         return None
     current = core.ground.current()
-    if current is not None and current not in core.ground.records.ids():
+    if current is not None and current not in core.ground.records.ids() and core.ground.current() == current:
         return f"current names {current}, which has no record any more"
     if left:
         return f"an interrupted change left {len(left)} thing{'s' if len(left) > 1 else ''} to clear, such as {left[0]}"
