@@ -39,7 +39,7 @@ path = "live/apps"
 source = "new/conf"
 path = "live/conf"
 [processes.web]
-command = '{web}'
+command = "{web}"
 tree = "apps"
 deploy_timeout = {deploy_timeout}
 drain_timeout = 10
