@@ -15,9 +15,9 @@ from treeswap import durable, stage
 from treeswap.adopt import Move
 from treeswap.errors import NotASite
 from treeswap.outcomes import Event
-from treeswap.records import SiteFile
 from treeswap.release import ReleaseId
 from treeswap.site.core import Core
+from treeswap.sitefile import SiteFile
 
 
 def at_first(step: str, act: Callable[[], object]) -> Callable[[Event], None]:
