@@ -15,7 +15,7 @@ import pytest
 import treeswap
 from bench import Bench, as_nobody, snapshot, untouched
 from filesystems import CannotMount, mounted, unmount, without
-from treeswap import durable, places
+from treeswap import durable
 from treeswap.errors import (
     DestinationRefused,
     Failed,
@@ -25,6 +25,7 @@ from treeswap.errors import (
     TreeswapError,
     UsageError,
 )
+from treeswap.places import filesystems
 from treeswap.site import Pair
 
 
@@ -501,6 +502,6 @@ def test_a_disk_that_fails_while_the_request_is_made_is_told(bench: Bench, monke
         raise OSError(5, os.strerror(5), str(path))
 
     bench.version("v1")
-    monkeypatch.setattr(places, "place_of", fail)
+    monkeypatch.setattr(filesystems, "place_of", fail)
     with pytest.raises(Failed, match="could not be used"):
         bench.request()
