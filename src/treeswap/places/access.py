@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -70,6 +68,9 @@ def _check_writers(directory: Path, what: str, group: str | None) -> None:
 
 def _other_members(gid: int, owner: int, group: str | None) -> str | None:
     """The group and its members besides the owner; None where there are none, or where the group may deploy."""
+    import grp  # not at the top: only where a group may write they are needed
+    import pwd
+
     try:
         entry = grp.getgrgid(gid)
     except KeyError:
