@@ -14,6 +14,7 @@ import pytest
 
 import treeswap
 from bench import Bench, as_nobody, snapshot, untouched
+from callers import callers
 from filesystems import CannotMount, mounted, unmount, without
 from treeswap import durable
 from treeswap.errors import (
@@ -467,7 +468,8 @@ def test_any_error_of_the_disk_ends_in_one_whole_release(
                 raise OSError(5, os.strerror(5), "the disk")
             return good(*args, **kwargs)
 
-        monkeypatch.setattr(durable, name, fail)
+        for module in callers(name):
+            monkeypatch.setattr(module, name, fail)
         error = None
         try:
             ready.site.deploy(ready.request())
