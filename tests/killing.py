@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from treeswap import durable
+from treeswap.durable import system
 from treeswap.errors import TreeswapError
 
 CHANGING = [
@@ -75,7 +76,7 @@ class Counter:
         for name in CHANGING:
             setattr(os, name, self.counted(name, getattr(os, name)))
         os.open = self.opening(os.open)
-        for owner, name in ((durable, "_renameat2"), (durable, "clone"), (durable.Barrier, "sync")):
+        for owner, name in ((system, "renameat2"), (durable, "clone"), (durable.Barrier, "sync")):
             setattr(owner, name, self.counted(name, getattr(owner, name)))
 
 

@@ -10,8 +10,9 @@ from . import switch
 from .history import History
 from .journal import Journal
 from .layout import Layout
-from .records import Records, SiteFile
+from .records import Records
 from .release import ReleaseId
+from .sitefile import SiteFile
 
 
 @dataclass(slots=True)

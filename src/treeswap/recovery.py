@@ -17,8 +17,8 @@ from .errors import Damaged, Failed
 from .ground import Ground
 from .history import Intent, Migration
 from .leftovers import Copy, copies_of, leftovers, moves_of
-from .records import write_site
 from .release import ReleaseId
+from .sitefile import write_site
 
 
 @dataclass(slots=True)

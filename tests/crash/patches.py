@@ -16,7 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from callers import callers
 from treeswap import durable
+from treeswap.durable import system
 from treeswap.processes.supervisord import Supervisord
 
 Patch = Callable[[], None]
@@ -71,18 +73,20 @@ def dying_at(number: int, *, after: bool = False, told: Path | None = None, die:
             return call
 
         for name, function in inspect.getmembers(durable, inspect.isfunction):
-            if function.__module__ == durable.__name__ and not name.startswith("_") and name not in _LOOKING:
-                setattr(durable, name, wrapped(name, function))
+            if name not in _LOOKING:
+                call = wrapped(name, function)
+                for module in callers(name):
+                    setattr(module, name, call)
         for name in ("add", "sync"):
             setattr(durable.Barrier, name, wrapped(f"Barrier.{name}", getattr(durable.Barrier, name)))
         setattr(subprocess.Popen, "__init__", wrapped("Popen", subprocess.Popen.__init__))  # noqa: B010
         ask = Supervisord.call
 
-        def call(daemon: Supervisord, method: str, *arguments: object) -> Any:
+        def asking(daemon: Supervisord, method: str, *arguments: object) -> Any:
             asked = ask if method.startswith("get") else wrapped(method, ask)
             return asked(daemon, method, *arguments)
 
-        setattr(Supervisord, "call", call)  # noqa: B010
+        setattr(Supervisord, "call", asking)  # noqa: B010
 
     return patch
 
@@ -151,7 +155,7 @@ def failing_from(number: int, error: str, *, told: Path | None = None) -> Patch:
         for name in _CHANGING:
             setattr(os, name, wrapped(name, getattr(os, name)))
         # What goes to the C library directly.
-        sync, exchange = durable.Barrier.sync, durable._renameat2
+        sync, exchange = durable.Barrier.sync, system.renameat2
 
         def syncing(barrier: durable.Barrier) -> None:
             refuse("fsync")
@@ -162,7 +166,7 @@ def failing_from(number: int, error: str, *, told: Path | None = None) -> Patch:
             exchange(*args)
 
         setattr(durable.Barrier, "sync", syncing)  # noqa: B010
-        setattr(durable, "_renameat2", exchanging)  # noqa: B010
+        setattr(system, "renameat2", exchanging)  # noqa: B010
 
     return patch
 

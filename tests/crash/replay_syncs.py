@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 import treeswap
+from treeswap import durable
 
 CHANGES = {
     *("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.chmod", "os.chown", "os.utime"),
@@ -28,6 +29,8 @@ CHANGES = {
 }
 """What Python says before it changes names or attributes; the last one comes before a call of the C library."""
 _PACKAGE = Path(treeswap.__file__).parent
+_DURABLE = {*durable.__all__, "sync"}
+"""What other rooms call of `durable`, and of its `Barrier`."""
 _BTRFS_SUPER_MAGIC = 0x9123683E
 _BTRFS_IOC_START_SYNC, _BTRFS_IOC_WAIT_SYNC = 0x80089418, 0x40089416
 
@@ -111,10 +114,11 @@ def _place(frame: FrameType | None) -> str:
     while frame is not None and outside < 2:
         path = Path(frame.f_code.co_filename)
         if path.is_relative_to(_PACKAGE):
-            room = path.stem if path.stem != "__init__" else path.parent.name
-            if not (_is_within(frame) if room != "durable" else frame.f_code.co_name.startswith("_")):
+            is_inside = path.parent == Path(durable.__file__).parent
+            if frame.f_code.co_name in _DURABLE if is_inside else not _is_within(frame):
+                room = path.parent.name if is_inside or path.stem == "__init__" else path.stem
                 names.append(f"{room}.{frame.f_code.co_name}")
-                outside += room != "durable"
+                outside += not is_inside
         frame = frame.f_back
     return " < ".join(names)
 

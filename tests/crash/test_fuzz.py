@@ -23,8 +23,9 @@ from treeswap.history import History
 from treeswap.journal import Journal
 from treeswap.layout import Layout, id_in, site_of_public_text
 from treeswap.manifest import Manifest
-from treeswap.records import Records, SiteFile, read_site
+from treeswap.records import Records
 from treeswap.release import Record, ReleaseId, tree_name
+from treeswap.sitefile import SiteFile, read_site
 
 from .fuzz import Random, manifest_of, spoilt_bytes, spoilt_line, spoilt_manifest
 from .fuzz_feed import fed, rounds, spoilings

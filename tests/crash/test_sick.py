@@ -18,8 +18,9 @@ from treeswap.errors import Damaged
 from treeswap.journal import Journal
 from treeswap.layout import Layout
 from treeswap.manifest import Manifest
-from treeswap.records import Records, read_site
+from treeswap.records import Records
 from treeswap.release import ReleaseId
+from treeswap.sitefile import read_site
 
 from .effort import sample
 from .fuzz import flipped

@@ -17,6 +17,7 @@ import pytest
 
 from bench import Bench, as_nobody, snapshot, wait_for
 from treeswap import durable
+from treeswap.durable import system
 from treeswap.errors import ConsentNeeded, Damaged, DestinationRefused
 from treeswap.journal import Journal
 from treeswap.records import Records
@@ -358,7 +359,7 @@ def _without_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(one: Path, other: Path, flags: int) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(one))
 
-    monkeypatch.setattr(durable, "_renameat2", refuse)
+    monkeypatch.setattr(system, "renameat2", refuse)
 
 
 def test_a_filesystem_without_exchange_refuses_and_names_the_ways_out(

@@ -20,9 +20,9 @@ import pytest
 from bench import Bench, as_nobody, read_tree
 from filesystems import Mounts
 from killing import changes_of, run_until, run_with_failure
-from treeswap import durable
+from treeswap.durable import system
 
-MOVING = {"rename", "_renameat2", "sync"}
+MOVING = {"rename", "renameat2", "sync"}
 OTHERS = 12
 """Of the changes that move no name, so many are tried."""
 
@@ -82,7 +82,7 @@ def _without_flags(act: Callable[[Bench], object]) -> Callable[[Bench], object]:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(one))
 
     def run(bench: Bench) -> None:
-        durable._renameat2 = refuse
+        system.renameat2 = refuse
         act(bench)
 
     return run

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench import Bench, as_nobody, inodes
+from callers import callers
 from treeswap import durable, occupants
 
 
@@ -138,7 +139,8 @@ def test_what_is_put_back_has_its_name_on_the_disk_before_its_record(
         if (directory / version).exists() and not record.exists():
             asked.add(directory)
 
-    monkeypatch.setattr(durable, "fsync_directory", fsync)
+    for module in callers("fsync_directory"):
+        monkeypatch.setattr(module, "fsync_directory", fsync)
     steady.version("new").deploy().shows("new").rests()
     assert asked == {steady.site_root / "trees" / tree for tree in ("apps", "conf", "media")}
 

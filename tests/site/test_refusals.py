@@ -14,8 +14,9 @@ import pytest
 
 import treeswap
 from bench import Bench, as_nobody, snapshot, untouched
+from callers import callers
 from filesystems import CannotMount, mounted, unmount, without
-from treeswap import durable, places
+from treeswap import durable
 from treeswap.errors import (
     DestinationRefused,
     Failed,
@@ -25,6 +26,7 @@ from treeswap.errors import (
     TreeswapError,
     UsageError,
 )
+from treeswap.places import filesystems
 from treeswap.site import Pair
 
 
@@ -466,7 +468,8 @@ def test_any_error_of_the_disk_ends_in_one_whole_release(
                 raise OSError(5, os.strerror(5), "the disk")
             return good(*args, **kwargs)
 
-        monkeypatch.setattr(durable, name, fail)
+        for module in callers(name):
+            monkeypatch.setattr(module, name, fail)
         error = None
         try:
             ready.site.deploy(ready.request())
@@ -501,6 +504,6 @@ def test_a_disk_that_fails_while_the_request_is_made_is_told(bench: Bench, monke
         raise OSError(5, os.strerror(5), str(path))
 
     bench.version("v1")
-    monkeypatch.setattr(places, "place_of", fail)
+    monkeypatch.setattr(filesystems, "place_of", fail)
     with pytest.raises(Failed, match="could not be used"):
         bench.request()

@@ -15,9 +15,10 @@ from treeswap import durable, stage
 from treeswap.adopt import Move
 from treeswap.errors import NoSuchRelease, NotASite
 from treeswap.outcomes import Event
-from treeswap.records import Records, SiteFile
+from treeswap.records import Records
 from treeswap.release import ReleaseId, Version
 from treeswap.site.core import Core
+from treeswap.sitefile import SiteFile
 
 
 def at_first(step: str, act: Callable[[], object]) -> Callable[[Event], None]:

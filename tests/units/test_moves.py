@@ -12,6 +12,7 @@ import pytest
 from filesystems import KINDS, Mounts
 from treeswap import adopt, durable, switch
 from treeswap.adopt import Move
+from treeswap.durable import system
 from treeswap.errors import Damaged
 from treeswap.layout import Layout
 from treeswap.release import ReleaseId
@@ -59,7 +60,7 @@ def test_a_name_that_is_taken_is_never_lost(tmp_path: Path, monkeypatch: pytest.
     def refuse(*args: object) -> None:
         raise OSError(errno.EINVAL, "no flags here")
 
-    monkeypatch.setattr(durable, "_renameat2", refuse)
+    monkeypatch.setattr(system, "renameat2", refuse)
     with pytest.raises(FileExistsError):
         durable.rename_to_free(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").stat().st_ino == inode

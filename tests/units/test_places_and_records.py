@@ -16,8 +16,9 @@ from treeswap import occupants, places
 from treeswap.errors import DestinationRefused, NotASite, PlaceRefused, UsageError
 from treeswap.layout import Layout, id_in, lies_in, site_of_public_text
 from treeswap.manifest import Entry, Manifest
-from treeswap.records import Records, SiteFile, read_site, write_site
+from treeswap.records import Records
 from treeswap.release import Command, Record, ReleaseId, Settings, Tree, Version
+from treeswap.sitefile import SiteFile, read_site, write_site
 
 ID = ReleaseId("20261122180102")
 

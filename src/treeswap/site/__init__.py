@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 from treeswap import hold, places
 from treeswap.errors import NotASite, UsageError
 from treeswap.outcomes import HoldMark
-from treeswap.records import SiteFile
 from treeswap.release import Release, Settings, Tree
+from treeswap.sitefile import SiteFile
 
 from .core import Core, refusing, with_settings
 from .request import Pair, Request

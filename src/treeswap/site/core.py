@@ -29,8 +29,9 @@ from treeswap.journal import Journal
 from treeswap.layout import Layout
 from treeswap.lock import Lock
 from treeswap.outcomes import Event, Listener, silent
-from treeswap.records import Records, SiteFile, find_site, read_site, write_site
+from treeswap.records import Records
 from treeswap.release import Record, Release, ReleaseId, Settings, Tree, Version
+from treeswap.sitefile import SiteFile, find_site, read_site, write_site
 
 from . import naming
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from treeswap import lease, places, switch
+from treeswap import places
 from treeswap.errors import ConsentNeeded, Damaged, Failed, NothingToRollBackTo, TreeswapError, UsageError, listed
 from treeswap.history import bad_after, rollback_target
 from treeswap.outcomes import Outcome, Plan
 from treeswap.release import Record, ReleaseId, Tree, Version
 
-from . import migrating, swinging, tending
+from . import completing, migrating, swinging, tending
 from .core import Core
 
 
@@ -54,7 +54,7 @@ def go_to(core: Core, token: str, *, leave_strays: bool, force: bool, adopt: boo
             current, told = adopting.adopt(core, live, target.adopts, allow_gap=False)
             notes += told
         before = core.ground.current()
-        target = _complete(core, target, before, current, force=force)
+        target = completing.complete(core, target, before, current, force=force)
         tending.prepare(core, target)
         outcome = _go(core, target, before, current, "switch")
         from . import forecast
@@ -81,7 +81,7 @@ def rollback(core: Core, token: str | None, *, force: bool) -> Outcome:
         _refuse_damaged(core, target, force=force)
         current = _served(core)
         bad = bad_after(target, core.releases_there(), core.ground.history())
-        going_to = _complete(core, target, before, current, force=force)
+        going_to = completing.complete(core, target, before, current, force=force)
         migrated = migrating.ran_since(core, target)  # what cannot be read is to be told before the switch
         tending.prepare(core, going_to)
         outcome = _go(core, going_to, before, current, "rollback", bad=bad)
@@ -146,7 +146,8 @@ def _served(core: Core) -> Record | None:
 
 def _live(core: Core, target: Record, *, adopt: bool) -> list[Tree]:
     """The public paths that are plain directories still, for a first switch after `stage`; `ConsentNeeded`."""
-    trees = [tree for tree in _trees(core).values() if tree.path is not None and tree.name in target.versions]
+    brought = completing.trees_brought(core).values()
+    trees = [tree for tree in brought if tree.path is not None and tree.name in target.versions]
     live = [tree for tree in trees if places.public_state(_path(tree), core.layout, tree.name) == "live"]
     if live and not adopt:
         raise ConsentNeeded(
@@ -155,17 +156,6 @@ def _live(core: Core, target: Record, *, adopt: bool) -> list[Tree]:
             hint="say yes with --adopt",
         )
     return live
-
-
-def _trees(core: Core) -> dict[str, Tree]:
-    """The site's trees. One that a deploy is bringing back, or was when it died, is none of them yet."""
-    history, (records, unreadable) = core.ground.history(), core.ground.records.readable()
-    return {
-        name: tree
-        for name, tree in core.trees.items()
-        # Who knows what an unreadable one brought: a tree must not be left out of a switch for it.
-        if unreadable or name not in history.gone_after or history.has_brought(name, records)
-    }
 
 
 def _path(tree: Tree) -> Path:
@@ -181,55 +171,6 @@ def _refuse_damaged(core: Core, target: Record, *, force: bool) -> None:
             f"{target.id} was found damaged by `verify`: {', '.join(hurt)}",
             hint="choose another release; or look at it with `treeswap verify`, and go there all the same with --force",
         )
-
-
-def _complete(core: Core, target: Record, before: ReleaseId | None, current: Record | None, *, force: bool) -> Record:
-    """The target; or, if it lacks trees that are served now, a new release of its versions and theirs. Where the record
-    of the current release `before` cannot say what those are, their public paths would dangle: `Failed`."""
-    if before is None:
-        return target
-    if current is None:
-        lacking = core.served_trees(before, None) - set(target.versions)
-        if lacking and not force:
-            raise Failed(
-                f"{target.id} lacks {', '.join(sorted(lacking))}, whose versions the record of {before} would tell",
-                hint="choose another release; or go there all the same, without these trees, with --force",
-            )
-        return target
-    trees = _trees(core)
-    missing: dict[str, Version] = {
-        name: version for name, version in current.versions.items() if name in trees and name not in target.versions
-    }
-    if not missing:
-        return target
-    id = core.reserve(1)[0]
-    record = Record(
-        id=id,
-        versions={**target.versions, **missing},
-        sealed_at=core.clock(),
-        by=core.by,
-        label=target.label,
-        revision=target.revision,
-        repeats=target.stands_for,
-        built_by=target.built_by,
-        run=id,
-        processes=target.processes,
-        process_manager=target.process_manager,
-    )
-    held = lease.make(core.layout, id)
-    try:
-        switch.make_release(core.layout, record)
-        switch.sync_release(core.layout, record)
-        core.ground.records.write(record)
-    except BaseException:
-        from . import pruning
-
-        core.ground.records.remove([id])
-        pruning.remove_files(core, id, {})
-        raise
-    finally:
-        lease.let_go(held)
-    return record
 
 
 def _go(

@@ -7,14 +7,12 @@ place until then, and for as long as they like where the switch does not come.
 
 from __future__ import annotations
 
-import filecmp
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from treeswap import adopt, durable, occupants
+from treeswap import durable
 from treeswap.errors import (
     Damaged,
     DestinationRefused,
@@ -26,7 +24,7 @@ from treeswap.errors import (
 from treeswap.manifest import joined
 from treeswap.release import Record, Tree, Version
 
-from . import homes
+from . import comparing, databases, homes
 from .core import Core
 from .homes import Copy
 from .work import Work
@@ -76,7 +74,7 @@ def check(core: Core, work: Work) -> None:
                 kind = "directory" if inside.is_dir() else "file"
                 raise UsageError(f"{inside} is a {kind}", hint="write a shared directory with a slash at its end")
             if name in adopting:
-                _refuse_open_database(
+                databases.refuse_open(
                     inside, f"{name}/{path}", "share its directory instead, so that it moves with its journal; or "
                 )
                 work.moved.setdefault(name, []).append(shared)
@@ -199,77 +197,21 @@ def _looked(core: Core, found: Iterable[Coming], *, leave_behind: bool) -> list[
     compared = [(one, *_compared(core, one)) for one in found]
     for one, copies, _ in compared:
         for copy in copies:
-            _refuse_open_databases(one, copy.inside)
+            databases.refuse_open_below(copy.inside, _name(one, copy.inside))
     apart = [(one, path) for one, _, paths in compared for path in paths]
     if apart and not leave_behind:
         one, path = apart[0]
         raise StraysFound(
             f"{len(apart)} path{'s' if len(apart) > 1 else ''} in the current release would vanish from view, and what "
             f"is shared in that place is something else:\n{listed([_name(*each) for each in apart])}",
-            hint=f"keep what is in view with, for instance, cp -a {path} {_opposite(one, path)}; "
+            hint=f"keep what is in view with, for instance, cp -a {path} {one.outside / path.relative_to(one.inside)}; "
             "or leave it behind, in the old version, with --leave-strays",
         )
     return [(one, copies) for one, copies, _ in compared if copies]
 
 
 def _compared(core: Core, one: Coming) -> tuple[list[Copy], list[Path]]:
-    """What is to be copied, and what cannot be without a person's word: both places may have been written to, or what
-    is shared is kept elsewhere, by a link or a mount that somebody made."""
-    copies: list[Copy] = []
-    apart: list[Path] = []
-    is_ours = _is_unused(core, one)
-    todo = [one.inside]
-    while todo:
-        inside = todo.pop()
-        outside = _opposite(one, inside)
-        try:
-            here = os.lstat(inside)
-            below = sorted(inside.iterdir(), reverse=True) if stat.S_ISDIR(here.st_mode) else []
-        except FileNotFoundError:
-            continue  # it is in nobody's view any more
-        except PermissionError:
-            apart.append(inside)
-            continue
-        if not _is_content(here.st_mode):
-            continue
-        try:
-            there = os.stat(outside) if inside == one.inside else os.lstat(outside)
-        except FileNotFoundError:
-            copies.append(Copy(inside, outside))
-            continue
-        if stat.S_IFMT(here.st_mode) != stat.S_IFMT(there.st_mode):
-            apart.append(inside)
-        elif stat.S_ISDIR(here.st_mode):
-            todo += below
-        elif not _is_same(inside, here, outside, there):
-            newer = here.st_mtime_ns > there.st_mtime_ns
-            if is_ours and newer:
-                copies.append(Copy(inside, outside, replaces=True))
-            elif is_ours or newer:
-                apart.append(inside)
-            # Else what is shared was written to since.
-    if copies and _is_elsewhere(one):
-        return [], [*apart, *(copy.inside for copy in copies)]
-    return copies, apart
-
-
-def _is_content(mode: int) -> bool:
-    """Sockets, fifos and devices belong to running programs."""
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
-
-
-def _is_same(inside: Path, here: os.stat_result, outside: Path, there: os.stat_result) -> bool:
-    if stat.S_ISLNK(here.st_mode):
-        return os.readlink(inside) == os.readlink(outside)
-    if here.st_size != there.st_size:
-        return False
-    return here.st_mtime_ns == there.st_mtime_ns or filecmp.cmp(inside, outside, shallow=False)
-
-
-def _is_elsewhere(one: Coming) -> bool:
-    if not os.path.lexists(one.outside):
-        return False
-    return one.outside.is_symlink() or os.stat(one.outside).st_dev != os.stat(one.inside).st_dev
+    return comparing.compare(one.inside, one.outside, is_ours=_is_unused(core, one))
 
 
 def _is_unused(core: Core, one: Coming) -> bool:
@@ -288,10 +230,6 @@ def _has_link(core: Core, record: Record, one: Coming) -> bool:
     return version is not None and durable.leads_through(core.layout.version(version) / one.path, str(one.outside))
 
 
-def _opposite(one: Coming, inside: Path) -> Path:
-    return one.outside / inside.relative_to(one.inside)
-
-
 def _name(one: Coming, inside: Path) -> str:
     return str(Path(one.tree, one.path) / inside.relative_to(one.inside))
 
@@ -303,38 +241,3 @@ def _listed(one: Coming, copies: Sequence[Copy]) -> str:
 
 def _slash(one: Coming) -> str:
     return "/" if one.inside.is_dir() else ""
-
-
-# ---------------------------------------------------------------- databases
-
-
-def _refuse_open_databases(one: Coming, inside: Path) -> None:
-    """A database that is copied while it is written to is torn, or lacks what is still in its journal."""
-    if inside.is_symlink() or not inside.is_dir():
-        _refuse_open_database(inside, _name(one, inside))
-        return
-    for directory, _, names in os.walk(inside):
-        for name in names:
-            _refuse_open_database(Path(directory, name), _name(one, Path(directory, name)))
-
-
-def _refuse_open_database(file: Path, name: str, way_out: str = "") -> None:
-    if file.is_symlink() or not file.is_file() or (companion := adopt.sqlite_companion(file)) is None:
-        return
-    reason = companion
-    if not reason and (who := occupants.is_open(file)):
-        reason = f"process {who.pid} ({who.name}, {who.user}) has it open"
-    if reason:
-        raise DestinationRefused(
-            f"the shared file {name} is a SQLite database in use: {reason}",
-            hint=f"{way_out}stop what uses it",
-        )
-
-
-# ---------------------------------------------------------------- strays
-
-
-def is_shared(path: str, tree: Tree) -> bool:
-    """Whether a path of a tree is one of its shared paths, or below one."""
-    path = path.rstrip("/")
-    return any(path == shared.rstrip("/") or path.startswith(shared.rstrip("/") + "/") for shared in tree.shared)

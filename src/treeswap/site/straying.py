@@ -42,7 +42,7 @@ def strays_to_keep(core: Core, version: Version, manifest: Manifest) -> list[str
     tree = core.trees.get(version.tree) or Tree(version.tree)
     all_of_it = {tree.name: replace(tree, shared=())}
     found = find_strays(core, {tree.name: version}, all_of_it, {tree.name: manifest}).get(tree.name, [])
-    return [p for p in found if not sharing.is_shared(p, tree) or sharing.is_left(core, tree, version, p)]
+    return [p for p in found if not _is_shared(p, tree) or sharing.is_left(core, tree, version, p)]
 
 
 def find_strays(
@@ -59,6 +59,12 @@ def find_strays(
             continue
         sealed = (manifests or {}).get(name) or core.ground.records.manifest(version)
         paths = strays.find(core.layout.version(version), sealed, tree.ignore)
-        if paths := [path for path in paths if not sharing.is_shared(path, tree)]:
+        if paths := [path for path in paths if not _is_shared(path, tree)]:
             found[name] = paths
     return found
+
+
+def _is_shared(path: str, tree: Tree) -> bool:
+    """Whether a path of a tree is one of its shared paths, or below one."""
+    path = path.rstrip("/")
+    return any(path == shared.rstrip("/") or path.startswith(shared.rstrip("/") + "/") for shared in tree.shared)

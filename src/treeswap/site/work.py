@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from treeswap.manifest import Manifest
-from treeswap.records import SiteFile
 from treeswap.release import Command, Record, Tree, Version
+from treeswap.sitefile import SiteFile
 from treeswap.sources import Directory
 from treeswap.stage import TreeWork
 
