@@ -13,8 +13,7 @@ from .core import Core
 
 def statuses(core: Core) -> dict[str, ProcessStatus]:
     """The processes of the current release, and those that still run of others, by name."""
-    records, _ = core.ground.records.readable()
-    current = core.ground.current()
+    current, records, _ = core.readable()
     record = records.get(current) if current else None
     running, problem = set[Unit](), None
     try:
