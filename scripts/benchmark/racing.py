@@ -1,7 +1,8 @@
 """The contenders at the same steps, one right after the other, in an order that turns with the rounds.
 
-What was written before is synced before each start, so that nobody pays for another. What is read is in the page cache
-for all of them, if it fits. After each step what came out is compared with what went in.
+What was written before is synced before each start, so that nobody pays for another; and the source and all that the
+contender has made is looked at, so that names and inodes are in memory for all of them, if they fit. After each step
+what came out is compared with what went in.
 """
 
 from __future__ import annotations
@@ -131,6 +132,7 @@ class _Race:
         with _dropping(self.found, runner.name, self.plan.tell):
             runner.ready()
             synced(self.plan.room)
+            looked_at(self.source.root, runner.place)
             self.note(runner, step, number, runner.deploy(only))
             self.sync(runner)
             for tree, source in self.source.trees.items():
@@ -147,6 +149,7 @@ class _Race:
             try:
                 fresh.ready()
                 synced(self.plan.room)
+                looked_at(self.source.root, fresh.place)
                 self.note(runner, FIRST, number, fresh.deploy())
                 for tree, source in self.source.trees.items():
                     self.compare(runner, FIRST, source, fresh.public(tree))
@@ -158,6 +161,7 @@ class _Race:
         for runner in self.racing(number):
             with _dropping(self.found, runner.name, self.plan.tell):
                 synced(self.plan.room)
+                looked_at(self.source.root, runner.place)
                 done = runner.roll_back()
                 if done is None:
                     continue
@@ -215,6 +219,11 @@ def synced(room: Path) -> float:
     began = time.perf_counter()
     subprocess.run(["sync", "-f", room], check=True)
     return time.perf_counter() - began
+
+
+def looked_at(*rooms: Path) -> None:
+    """Has the kernel look at everything below: it may have let go of what was not used since some deploys ago."""
+    subprocess.run(["du", "-s", *rooms], check=True, stdout=subprocess.DEVNULL)
 
 
 def disk(*rooms: Path) -> int:
