@@ -77,60 +77,68 @@ def load(file: Path, env: str | None, environ: Mapping[str, str]) -> Config:
     schema.check(raw, schema.ROOT, str(file))
     table, origins = schema.resolve(raw, env, environ, str(file))
 
-    def wrong(key: str, problem: object) -> ConfigError:
-        return ConfigError(f"{file}: {origins.get(key, key)}: {problem}")
+    read = _Reading(file, Path(os.path.abspath(file)).parent, environ, origins)
+    trees = table.get("trees", {})
+    commands = {
+        which: parsed(told, f"commands.{which}", read.directory, trees, read.wrong)
+        for which, told in table.get("commands", {}).items()
+    }
+    sources = {name: read.path(f"trees.{name}.source", keys.get("source")) for name, keys in trees.items()}
+    return Config(
+        file=file,
+        env=schema.chosen(raw, env),
+        name=table.get("name"),
+        deploy_to=read.path("deploy_to", table.get("deploy_to")),
+        settings=_settings(table, trees, commands, read.wrong),
+        trees={name: read.tree(name, keys) for name, keys in trees.items()},
+        sources={name: source for name, source in sources.items() if source is not None},
+        notify=read.addresses("notify", table.get("notify", [])),
+    )
 
-    directory = Path(os.path.abspath(file)).parent
 
-    def path(key: str, text: str | None) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A file that is being read, and what its values stand for in it. `origins` are the keys that values come from."""
+
+    file: Path
+    directory: Path
+    environ: Mapping[str, str]
+    origins: Mapping[str, str]
+
+    def wrong(self, key: str, problem: object) -> ConfigError:
+        return ConfigError(f"{self.file}: {self.origins.get(key, key)}: {problem}")
+
+    def path(self, key: str, text: str | None) -> Path | None:
         try:
-            return None if text is None else directory / expand(text, environ)
+            return None if text is None else self.directory / expand(text, self.environ)
         except ValueError as error:
-            raise wrong(key, error)
+            raise self.wrong(key, error)
 
-    def tree(name: str, keys: Mapping[str, Any]) -> Tree:
+    def tree(self, name: str, keys: Mapping[str, Any]) -> Tree:
         key = f"trees.{name}"
         try:
             tree_name(name)
         except UsageError as error:
-            raise wrong(key, error.message)
+            raise self.wrong(key, error.message)
         lists = {which: tuple(keys[which]) for which in ("shared", "exclude", "touch", "ignore") if which in keys}
         for which in ("shared", "touch"):
             for text in lists.get(which, ()):
                 try:
                     inside(text)
                 except ValueError as error:
-                    raise wrong(f"{key}.{which}", error)
+                    raise self.wrong(f"{key}.{which}", error)
         return Tree(
             name,
-            path=path(f"{key}.path", keys.get("path")),
-            trees_dir=path(f"{key}.trees_dir", keys.get("trees_dir")),
+            path=self.path(f"{key}.path", keys.get("path")),
+            trees_dir=self.path(f"{key}.trees_dir", keys.get("trees_dir")),
             **lists,
         )
 
-    notify = table.get("notify", [])
-    addresses = (notify,) if isinstance(notify, str) else tuple(notify)
-    if not all(_is_address(address) for address in addresses):
-        raise wrong("notify", "each must be an address that begins with https:// or http://")
-    trees = table.get("trees", {})
-    commands = {
-        which: parsed(told, f"commands.{which}", directory, trees, wrong)
-        for which, told in table.get("commands", {}).items()
-    }
-    return Config(
-        file=file,
-        env=schema.chosen(raw, env),
-        name=table.get("name"),
-        deploy_to=path("deploy_to", table.get("deploy_to")),
-        settings=_settings(table, trees, commands, wrong),
-        trees={name: tree(name, keys) for name, keys in trees.items()},
-        sources={
-            name: source
-            for name, keys in trees.items()
-            if (source := path(f"trees.{name}.source", keys.get("source"))) is not None
-        },
-        notify=addresses,
-    )
+    def addresses(self, key: str, told: str | list[str]) -> tuple[str, ...]:
+        given = (told,) if isinstance(told, str) else tuple(told)
+        if not all(_is_address(address) for address in given):
+            raise self.wrong(key, "each must be an address that begins with https:// or http://")
+        return given
 
 
 def _is_address(text: str) -> bool:

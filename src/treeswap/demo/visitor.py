@@ -19,12 +19,15 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from .tracks import SLICE, Count, Stretch, Track
 
 _TIMEOUT = 30.0
 _REST = 0.02
 """Seconds after an error: how many there are is not to depend on how quickly the next one comes."""
+_TOLD = 10
+"""How many errors are told in words."""
 _PAGE = re.compile(rb'<dd id="\w+">\s*(\w+)\s*</dd>')
 _FILE = re.compile(rb"^(\w+)\s*$")
 PASS = (("/", _PAGE, 3), ("/static/version.txt", _FILE, 1))
@@ -78,67 +81,88 @@ class NoAnswer(ValueError):
 
 def visit(name: str, address: str, over: Callable[[], bool], *, named: bool = True) -> Track:
     """Visits until it is over. Where answers are not `named`, the version that one says is taken for its release."""
-    clock = time.monotonic
-    line = _line_to(address)
-    requests = passes = failed = mixed = 0
-    failures: list[str] = []
-    straddled: list[float] = []
-    stretches: list[Stretch] = []
-    names: dict[str, str] = {}
-    counts: Counter[tuple[int, str]] = Counter()
-    kinds: Counter[str] = Counter()
-    waits: Counter[int] = Counter()
-    good_page, longest = clock(), 0.0
+    visits, line = _Visits(named, time.monotonic()), _line_to(address)
     while not over():
-        passes += 1
+        visits.make_pass(line)
+    line.close()
+    return visits.track(name, time.monotonic())
+
+
+@dataclass(slots=True)
+class _Visits:
+    """What was seen so far. `good_page` is when a page was last answered well, `began` when it was last asked."""
+
+    named: bool
+    good_page: float
+    began: float = 0.0
+    longest: float = 0.0
+    passes: int = 0
+    failed: int = 0
+    mixed: int = 0
+    failures: list[str] = field(default_factory=list)
+    straddled: list[float] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    counts: Counter[tuple[int, str]] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    waits: Counter[int] = field(default_factory=Counter)
+
+    def make_pass(self, line: http.client.HTTPConnection) -> None:
+        """Asks for all that a page consists of, one after the other."""
+        self.passes += 1
         seen = set()
         for path, pattern, number in PASS:
-            requests += 1
-            began = clock()
+            self.began = time.monotonic()
             try:
-                release, version = _ask(line, path, pattern, number, named)
-                if names.setdefault(release, version) != version:
-                    raise Mixture(f"{path} says version {version} and is of {release}, whose is {names[release]}")
+                release, version = _ask(line, path, pattern, number, self.named)
+                if (known := self.names.setdefault(release, version)) != version:
+                    raise Mixture(f"{path} says version {version} and is of {release}, whose is {known}")
             except (OSError, http.client.HTTPException, ValueError) as error:
                 line.close()
-                if len(failures) < 10:
-                    failures.append(f"{type(error).__name__}: {error}")
-                if isinstance(error, Mixture):
-                    mixed += 1
-                else:
-                    failed += 1
-                    kinds[str(error.status) if isinstance(error, NoAnswer) else type(error).__name__] += 1
-                    time.sleep(_REST)
-                continue
-            ended = clock()
-            waits[math.ceil((ended - began) * 1000)] += 1
-            if path == PASS[0][0]:
-                longest, good_page = max(longest, ended - good_page), ended
-            seen.add(version)
-            counts[int(ended / SLICE), version] += 1
-            if stretches and stretches[-1].version == version:
-                stretches[-1] = Stretch(version, stretches[-1].first_ended, began)
+                self._fail(error)
             else:
-                stretches.append(Stretch(version, ended, began))
+                seen.add(version)
+                self._answered(path, version, time.monotonic())
         if len(seen) > 1:
-            straddled.append(began)
-    line.close()
-    return Track(
-        name,
-        "request",
-        requests,
-        passes,
-        failed,
-        tuple(failures),
-        tuple(stretches),
-        tuple(straddled),
-        mixed=mixed,
-        named=names,
-        counts=tuple(Count(slice_, version, number) for (slice_, version), number in sorted(counts.items())),
-        kinds=dict(kinds),
-        waits=tuple(sorted(waits.items())),
-        longest=max(longest, clock() - good_page),
-    )
+            self.straddled.append(self.began)
+
+    def _fail(self, error: Exception) -> None:
+        if len(self.failures) < _TOLD:
+            self.failures.append(f"{type(error).__name__}: {error}")
+        if isinstance(error, Mixture):
+            self.mixed += 1
+            return
+        self.failed += 1
+        self.kinds[str(error.status) if isinstance(error, NoAnswer) else type(error).__name__] += 1
+        time.sleep(_REST)
+
+    def _answered(self, path: str, version: str, ended: float) -> None:
+        self.waits[math.ceil((ended - self.began) * 1000)] += 1
+        if path == PASS[0][0]:
+            self.longest, self.good_page = max(self.longest, ended - self.good_page), ended
+        self.counts[int(ended / SLICE), version] += 1
+        if self.stretches and self.stretches[-1].version == version:
+            self.stretches[-1] = Stretch(version, self.stretches[-1].first_ended, self.began)
+        else:
+            self.stretches.append(Stretch(version, ended, self.began))
+
+    def track(self, name: str, now: float) -> Track:
+        return Track(
+            name,
+            "request",
+            self.passes * len(PASS),
+            self.passes,
+            self.failed,
+            tuple(self.failures),
+            tuple(self.stretches),
+            tuple(self.straddled),
+            mixed=self.mixed,
+            named=self.names,
+            counts=tuple(Count(slice_, version, number) for (slice_, version), number in sorted(self.counts.items())),
+            kinds=dict(self.kinds),
+            waits=tuple(sorted(self.waits.items())),
+            longest=max(self.longest, now - self.good_page),
+        )
 
 
 def _ask(
