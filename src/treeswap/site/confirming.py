@@ -32,9 +32,10 @@ def conclude(core: Core, record: Record, before: ReleaseId | None, *, goes_back:
     try:
         serving.wait_for_ends(core, list(serving.runnings(core, record)))
         with core.switching("start"):
-            if core.ground.current() == record.id:
+            if is_current := core.ground.current() == record.id:  # else somebody has rolled back meanwhile
                 draining.start(core, record)
-        serving.await_workers(core, record)
+        if is_current:
+            serving.await_workers(core, record)
     except (TreeswapError, OSError) as error:
         told = failure(error) if isinstance(error, OSError) else error
         troubles.append(_unconfirmed(record, f"not all of its processes run: {told.message}", told.hint))

@@ -120,11 +120,10 @@ def find_going(core: Core, *, unserved: bool = False) -> list[Going]:
     """What runs and is not to; first what serves requests, since others may take long. Processes of a release that was
     never served may be a deploy's that is under way: they are among these only for who holds `deploy.lock`
     (`unserved`)."""
-    records, unreadable = core.ground.records.readable()
-    history, current = core.ground.history(), core.ground.current()
+    current, records, unreadable = core.readable()
     if current is not None and current not in records:
         return []  # what is served has no record that tells what is to run
-    stays = _to_run(core, records)
+    history, stays = core.ground.history(), _to_run(core, current, records)
     found = []
     for manager in _managers(core).values():
         for unit in sorted(manager.running(), key=str):
@@ -134,20 +133,19 @@ def find_going(core: Core, *, unserved: bool = False) -> list[Going]:
     return sorted(found, key=lambda it: not it.process.has_socket)
 
 
-def _to_run(core: Core, records: Mapping[ReleaseId, Record]) -> set[Unit]:
-    current = core.ground.current()
+def _to_run(core: Core, current: ReleaseId | None, records: Mapping[ReleaseId, Record]) -> set[Unit]:
     units: set[Unit] = set()
-    if current in records and current is not None:
+    if current is not None:
         units |= {running.unit for running in serving.runnings(core, records[current])}
-    if (warm := warm_release(core, records)) is not None:
+    if (warm := _warm(core, current, records)) is not None:
         units |= {running.unit for running in serving.runnings(core, warm, serving.sockets(warm))}
     return units
 
 
-def warm_release(core: Core, records: Mapping[ReleaseId, Record]) -> Record | None:
+def _warm(core: Core, current: ReleaseId | None, records: Mapping[ReleaseId, Record]) -> Record | None:
     """The release that was left last, while a rollback to it is to need no start. One that was left for being bad is
     not to be gone back to."""
-    history, current = core.ground.history(), core.ground.current()
+    history = core.ground.history()
     previous = history.previous(current, records)
     if previous is None or history.is_bad(records[previous]) or (left := history.left_at.get(previous)) is None:
         return None
