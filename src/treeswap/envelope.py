@@ -33,14 +33,16 @@ def contents(path: Path) -> bytes:
 
 def contents_or_none(path: Path) -> bytes | None:
     """The same, or None where nothing is there. What appears at this moment is read; a link to nowhere is an error."""
-    try:
-        return contents(path)
-    except FileNotFoundError:
-        if not os.path.lexists(path):
+    while True:
+        try:
+            return contents(path)
+        except NotADirectoryError:
             return None
-    except NotADirectoryError:
-        return None
-    return contents(path)
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return None
+            if os.path.islink(path):
+                raise
 
 
 def seal(value: Mapping[str, Any]) -> bytes:

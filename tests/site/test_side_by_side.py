@@ -18,7 +18,7 @@ from treeswap.outcomes import Event
 from treeswap.records import Records
 from treeswap.release import ReleaseId, Version
 from treeswap.site.core import Core
-from treeswap.sitefile import SiteFile
+from treeswap.sitefile import SiteFile, find_site
 
 
 def at_first(step: str, act: Callable[[], object]) -> Callable[[Event], None]:
@@ -148,6 +148,20 @@ def test_what_appears_while_it_is_looked_for_is_there(
     else:
         assert core.ground.records.find(ReleaseId(current)) is not None
     assert file.exists()
+
+
+def test_what_appears_and_goes_again_while_it_is_looked_for_is_not_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the site.json of another first copy that fails."""
+    layout = bench.version("v1").deploy().site.layout
+    layout.site_json.unlink()
+    lexists, was_there = os.path.lexists, iter([True])
+    monkeypatch.setattr(
+        os.path, "lexists", lambda path: lexists(path) or (path == layout.site_json and next(was_there, False))
+    )
+    assert find_site(layout) is None
+    assert not next(was_there, False)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

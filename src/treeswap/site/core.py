@@ -291,6 +291,7 @@ class Core:
         return current, records
 
     def releases_there(self) -> dict[ReleaseId, Record]:
+        """The records alone, in the same way."""
         return self.current_and_releases()[1]
 
     def find_release(self, token: str) -> Record:
